@@ -1,0 +1,373 @@
+#!/usr/bin/env python3
+"""Makes and checks `.env`, the file that holds this installation's accounts, passwords and addresses.
+
+The keys and their rules are in `RULES`; `.env.example` is the file to start from. The syntax is
+python-dotenv's, without interpolation: a `$` in a password stands for itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import io
+import ipaddress
+import os
+import re
+import secrets
+import string
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv.parser import parse_stream
+
+ROOT = Path(__file__).resolve().parent.parent
+EXIT_BAD_FILE = 2
+PASSWORD_LENGTH = 32
+PASSWORD_MINIMUM = 12
+EXTRA_PREFIX = "EXTRA_"
+PASSWORD_SUFFIXES = ("_PASSWORD", "_PASS")
+
+# PostgreSQL cuts a longer identifier without an error (manual, 4.1.1: NAMEDATALEN - 1 bytes).
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
+HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+NEWLINE = re.compile(r"\r\n|\n|\r")
+
+Rule = Callable[[str], "str | None"]
+"""Takes a value that is not empty; gives what is wrong with it as the end of a sentence, or None."""
+
+
+class EnvFileError(ValueError):
+    """The file cannot be used; `problems` holds one sentence for each thing that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One `KEY=value` of the file, with the number of its line (from 1)."""
+
+    key: str
+    value: str
+    line: int
+
+
+def _host(value: str) -> str | None:
+    """A host name (RFC 1123, 2.1) or an IP address."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        # A name whose last label is a number would be read as an (invalid) address.
+        labels = value.split(".")
+        if len(value) <= 253 and all(map(HOST_LABEL.fullmatch, labels)) and not labels[-1].isdigit():
+            return None
+        return f"is {value!r}, which is no host name: use letters, digits, hyphens and dots"
+    return None
+
+
+def _port(value: str) -> str | None:
+    if value.isascii() and value.isdigit() and len(value) <= 5 and 1 <= int(value) <= 65535:
+        return None
+    return f"is {value!r}, which is no port: use a whole number from 1 to 65535"
+
+
+def _http_url(value: str) -> str | None:
+    advice = "use http://HOST:PORT"
+    try:
+        url = urlsplit(value)
+        host, port = url.hostname, url.port
+    except ValueError:
+        return f"is no URL: {advice}"
+    # The value is not shown: a URL may carry a password.
+    if url.username is not None:
+        return f"holds a user name or a password, which would end up in logs: {advice}"
+    if url.scheme != "http" or not host or _host(host) or port == 0 or re.search(r"\s", value):
+        return f"is {value!r}, which is no http URL: {advice}"
+    if url.query or url.fragment:
+        return f"is {value!r}, with a query or a fragment: {advice}"
+    return None
+
+
+def _account(value: str) -> str | None:
+    if not ACCOUNT.fullmatch(value):
+        return (
+            f"is {value!r}, which is no account name: use 1 to 63 lower-case letters, digits, '_' and '-', "
+            "beginning with a letter or '_'"
+        )
+    return None
+
+
+def _database_account(value: str) -> str | None:
+    # `app` is the group role that the postgres role makes; `pg_` is PostgreSQL's own.
+    if value == "app" or value.startswith("pg_"):
+        return f"is {value!r}, a name that is taken inside PostgreSQL: choose another"
+    return _account(value)
+
+
+def _broker_account(value: str) -> str | None:
+    if value == "guest":
+        return "is 'guest', which RabbitMQ only lets in from its own machine: choose another"
+    return _account(value)
+
+
+def _database(value: str) -> str | None:
+    if value in {"postgres", "template0", "template1"}:
+        return f"is {value!r}, a database that PostgreSQL keeps for itself: choose another name"
+    if not ACCOUNT.fullmatch(value):
+        return (
+            f"is {value!r}, which is no database name: use 1 to 63 lower-case letters, digits, '_' and '-', "
+            "beginning with a letter or '_'"
+        )
+    return None
+
+
+def _password(value: str) -> str | None:
+    """Never tells the value: what it returns is printed and logged."""
+    # A password travels as the only line of a file and inside libpq's and the broker's C strings.
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        return "holds a line break, a NUL or another control character: use printable characters"
+    if len(value) < PASSWORD_MINIMUM:
+        return f"has {len(value)} characters: use at least {PASSWORD_MINIMUM}"
+    return None
+
+
+def _printable(value: str) -> str | None:
+    return "holds a NUL character: remove it" if "\0" in value else None
+
+
+RULES: Mapping[str, Rule] = {
+    "RABBITMQ_HOST": _host,
+    "RABBITMQ_DEFAULT_USER": _broker_account,
+    "RABBITMQ_DEFAULT_PASS": _password,
+    "BILLING_DATABASE_HOST": _host,
+    "INVENTORY_DATABASE_HOST": _host,
+    "DB_PORT": _port,
+    "POSTGRES_USER": _database_account,
+    "POSTGRES_PASSWORD": _password,
+    "POSTGRES_DB": _database,
+    "INVENTORY_SERVICE_URL": _http_url,
+    "INVENTORY_APP_DATABASE_USER": _database_account,
+    "INVENTORY_APP_DATABASE_PASSWORD": _password,
+    "INVENTORY_MIGRATIONS_DATABASE_USER": _database_account,
+    "INVENTORY_MIGRATIONS_DATABASE_PASSWORD": _password,
+    "BILLING_APP_DATABASE_USER": _database_account,
+    "BILLING_APP_DATABASE_PASSWORD": _password,
+    "BILLING_MIGRATIONS_DATABASE_USER": _database_account,
+    "BILLING_MIGRATIONS_DATABASE_PASSWORD": _password,
+    "API_GATEWAY_APP_RABBITMQ_USER": _broker_account,
+    "API_GATEWAY_APP_RABBITMQ_PASSWORD": _password,
+    "BILLING_APP_RABBITMQ_USER": _broker_account,
+    "BILLING_APP_RABBITMQ_PASSWORD": _password,
+    "HEALTH_RABBITMQ_USER": _broker_account,
+    "HEALTH_RABBITMQ_PASSWORD": _password,
+}
+
+ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
+    "the inventory database": (
+        "POSTGRES_USER",
+        "INVENTORY_APP_DATABASE_USER",
+        "INVENTORY_MIGRATIONS_DATABASE_USER",
+    ),
+    "the billing database": (
+        "POSTGRES_USER",
+        "BILLING_APP_DATABASE_USER",
+        "BILLING_MIGRATIONS_DATABASE_USER",
+    ),
+    "the broker": (
+        "RABBITMQ_DEFAULT_USER",
+        "API_GATEWAY_APP_RABBITMQ_USER",
+        "BILLING_APP_RABBITMQ_USER",
+        "HEALTH_RABBITMQ_USER",
+    ),
+}
+
+
+def load(path: str | Path) -> dict[str, str]:
+    """Read a file that is right in every key.
+
+    Returns: each key with its value, in the file's order.
+    Raises: EnvFileError when anything is wrong with it, with all problems at once.
+    """
+    entries, found = _read(Path(path))
+    found += _problems_of(entries, Path(path).name)
+    if found:
+        raise EnvFileError(found)
+    return {entry.key: entry.value for entry in entries}
+
+
+def problems(path: str | Path) -> list[str]:
+    """Tell all that is wrong with a file, one sentence each; an empty list when it can be used."""
+    try:
+        load(path)
+    except EnvFileError as error:
+        return error.problems
+    return []
+
+
+def create(path: str | Path, example: str | Path) -> bool:
+    """Make `path` from `example`, with a random password where a password is empty.
+
+    The file appears complete or not at all, readable by its owner only; through sudo, the owner is
+    the user who called it.
+
+    Returns: False, and nothing is done, when `path` is there already.
+    Raises: OSError when the example cannot be read or the file cannot be written.
+    """
+    path = Path(path)
+    if os.path.lexists(path):
+        return False
+    content = _fill_passwords(Path(example).read_text(encoding="utf-8"))
+    # mkstemp gives mode 0600; the same folder, so that the name can be moved without copying.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".env.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if os.geteuid() == 0 and "SUDO_UID" in os.environ:
+            os.chown(temporary, int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1")))
+        # Unlike a rename, a link never replaces a file that somebody else made meanwhile.
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        Path(temporary).unlink()
+    return True
+
+
+def preview(example: str | Path) -> dict[str, str]:
+    """Give what `create` would write, with passwords used nowhere: for check mode before a first run."""
+    entries, found = _parse(_fill_passwords(Path(example).read_text(encoding="utf-8")), Path(example).name)
+    if found:
+        raise EnvFileError(found)
+    return {entry.key: entry.value for entry in entries}
+
+
+def _fill_passwords(text: str) -> str:
+    empty_password = re.compile(r"^(\w+(?:_PASSWORD|_PASS)=)[ \t]*$", re.MULTILINE)
+    alphabet = string.ascii_letters + string.digits
+    return empty_password.sub(
+        lambda match: match[1] + "".join(secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH)), text
+    )
+
+
+def _read(path: Path) -> tuple[list[Entry], list[str]]:
+    """Parse the file; give its entries (the first one of each key) and what is wrong with its syntax."""
+    name = path.name
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        advice = "make it with `.venv/bin/python scripts/env_file.py create`"
+        raise EnvFileError([f"{name} is not there: {advice}."]) from None
+    except UnicodeDecodeError as error:
+        raise EnvFileError([f"{name} is no UTF-8 text (byte {error.start}): save it as UTF-8."]) from None
+    except OSError as error:
+        raise EnvFileError(
+            [f"{name} cannot be read ({error.strerror}): make it a file that you may read."]
+        ) from error
+
+    return _parse(text, name)
+
+
+def _parse(text: str, name: str) -> tuple[list[Entry], list[str]]:
+    entries: dict[str, Entry] = {}
+    found: list[str] = []
+    for binding in parse_stream(io.StringIO(text, newline="")):
+        source = binding.original.string
+        # A binding begins with the blank lines above it.
+        blank = source[: len(source) - len(source.lstrip())]
+        line = binding.original.line + len(NEWLINE.findall(blank))
+        if binding.error or (binding.key is not None and binding.value is None):
+            found.append(f"{name}, line {line}: this is no KEY=value; write it so, or put # before it.")
+        elif binding.key is not None and binding.value is not None:
+            if binding.key in entries:
+                first = entries[binding.key].line
+                found.append(
+                    f"{name}, line {line}: {binding.key} is there already in line {first}; remove one."
+                )
+            else:
+                entries[binding.key] = Entry(binding.key, binding.value, line)
+    return list(entries.values()), found
+
+
+def _problems_of(entries: list[Entry], name: str) -> list[str]:
+    found = [sentence for entry in entries if (sentence := _problem_of(entry, name))]
+    keys = {entry.key for entry in entries}
+    found += [
+        f"{name}: {key} is missing; add it (.env.example shows how)." for key in RULES if key not in keys
+    ]
+    return found + _shared_accounts(entries, name)
+
+
+def _problem_of(entry: Entry, name: str) -> str | None:
+    where = f"{name}, line {entry.line}: {entry.key}"
+    rule = RULES.get(entry.key)
+    if rule is None and re.fullmatch(EXTRA_PREFIX + r"[A-Z0-9_]+", entry.key):
+        if not entry.key.endswith(PASSWORD_SUFFIXES):
+            problem = _printable(entry.value)
+            return f"{where} {problem}." if problem else None
+        rule = _password
+    if rule is None:
+        near = difflib.get_close_matches(entry.key.upper(), RULES, n=1)
+        meant = f"did you mean {near[0]}? If not, " if near else ""
+        return (
+            f"{where} is no known key; {meant}remove it, or begin it with {EXTRA_PREFIX} "
+            "if it belongs to a service of your own."
+        )
+    if not entry.value.strip():
+        return f"{where} is empty; give it a value (.env.example shows how)."
+    problem = rule(entry.value)
+    return f"{where} {problem}." if problem else None
+
+
+def _shared_accounts(entries: list[Entry], name: str) -> list[str]:
+    values = {entry.key: entry.value for entry in entries}
+    found = []
+    for server, keys in ACCOUNTS_OF.items():
+        holder: dict[str, str] = {}
+        for key in keys:
+            value = values.get(key)
+            if value and holder.setdefault(value, key) != key:
+                found.append(
+                    f"{name}: {holder[value]} and {key} are both {value!r} at {server}; "
+                    "give each an account of its own."
+                )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code (2 when the file is wrong)."""
+    parser = argparse.ArgumentParser(description="Make or check the file that holds accounts and passwords.")
+    parser.add_argument("action", choices=["create", "check"])
+    parser.add_argument("--file", type=Path, default=ROOT / ".env", help="default: .env at the root")
+    parser.add_argument(
+        "--example", type=Path, default=ROOT / ".env.example", help="default: .env.example at the root"
+    )
+    options = parser.parse_args(arguments)
+    if options.action == "create":
+        try:
+            made = create(options.file, options.example)
+        except OSError as error:
+            print(
+                f"{options.file.name} cannot be made from {options.example.name}: {error}.", file=sys.stderr
+            )
+            return EXIT_BAD_FILE
+        print(
+            f"{options.file.name} made, with random passwords."
+            if made
+            else f"{options.file.name} is there already and stays as it is."
+        )
+        return 0
+    found = problems(options.file)
+    for sentence in found:
+        print(sentence, file=sys.stderr)
+    return EXIT_BAD_FILE if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# The Python environment, .venv: exactly what requirements/control.txt pins.
+# Needs: $root, say.sh, system.sh.
+
+: "${root:?}"
+
+environment=$root/.venv
+requirements=$root/requirements/control.txt
+
+# environment_fingerprint: changes with the pins, with the interpreter, and when the repository is moved
+# (an environment holds its own path). Written last: an interrupted installation has none.
+environment_fingerprint() {
+  local version
+  version=$("$environment/bin/python" -I -c 'import platform; print(platform.python_version())' 2>/dev/null) || return 1
+  printf '%s %s %s\n' "$(sha256sum <"$requirements" | cut -d' ' -f1)" "$version" "$root"
+}
+
+environment_is_current() {
+  [[ -f $environment/.fingerprint ]] || return 1
+  [[ $(<"$environment/.fingerprint") == "$(environment_fingerprint)" ]]
+}
+
+# ensure_environment: makes .venv anew unless it is what it should be. The old one comes back when the new
+# one cannot be made.
+ensure_environment() {
+  ! environment_is_current || return 0
+  local python started=$SECONDS
+  python=$(find_python) || fail "There is no Python 3.11 or newer with venv: install python3-venv."
+  step "environment" "making .venv with $("$python" --version), about 800 MB: a minute or so"
+
+  # Behind a proxy with an authority of its own, pip's list of authorities lacks it and the system's has it.
+  local bundle=/etc/ssl/certs/ca-certificates.crt
+  if [[ -z ${PIP_CERT-} && -r $bundle ]]; then
+    export PIP_CERT=$bundle
+  fi
+
+  rm -rf "$environment.previous"
+  [[ ! -e $environment ]] || mv "$environment" "$environment.previous"
+  trap restore_environment EXIT
+  quietly "$python" -m venv "$environment" || environment_failed "The environment cannot be made."
+  quietly "$environment/bin/pip" install --disable-pip-version-check --no-input --progress-bar off \
+    --require-hashes --requirement "$requirements" ||
+    environment_failed "The packages of requirements/control.txt cannot be installed."
+  environment_fingerprint >"$environment/.fingerprint"
+  trap give_to_caller EXIT
+  rm -rf "$environment.previous"
+  step "environment" "made in $((SECONDS - started)) s"
+}
+
+restore_environment() {
+  rm -rf "$environment"
+  [[ ! -e $environment.previous ]] || mv "$environment.previous" "$environment"
+  give_to_caller
+}
+
+# environment_failed SENTENCE: with the reason, where it is a known one.
+environment_failed() {
+  show_log
+  if log_says 'certificate.verify.failed|certificate verify'; then
+    fail "$1" "The package index shows a certificate that is not trusted here. Behind a proxy with an authority of its own," \
+      "put its certificate into /usr/local/share/ca-certificates, run update-ca-certificates, then run this again."
+  fi
+  if log_says 'temporary failure|from versions: none|name or service not known|failed to establish|timed out|unreachable|cannot connect to proxy'; then
+    fail "$1" "The package index cannot be reached: check the network, or set https_proxy."
+  fi
+  if log_says 'no space left'; then
+    fail "$1" "The disk is full: the environment needs about 800 MB."
+  fi
+  fail "$1"
+}

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from check_argument_specs import problems
+
+ROOT = Path(__file__).resolve().parents[3]
+GOOD_OPTIONS: dict[str, Any] = {
+    "shop_port": {"type": "int", "default": 80, "description": "Port."},
+    "shop_name": {"type": "str", "required": True, "description": "Name."},
+}
+
+
+def make_role(
+    roles: Path,
+    options: dict[str, Any] | None = None,
+    defaults: dict[str, Any] | None = None,
+    variables: dict[str, Any] | None = None,
+) -> Path:
+    specs = {"main": {"short_description": "A shop", "options": GOOD_OPTIONS if options is None else options}}
+    for name, content in {
+        "meta/argument_specs.yml": {"argument_specs": specs},
+        "defaults/main.yml": {"shop_port": 80} if defaults is None else defaults,
+        "vars/main.yml": variables or {},
+    }.items():
+        path = roles / "shop" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+    return roles
+
+
+def option(**changes: Any) -> dict[str, Any]:
+    spec = {"type": "int", "default": 80, "description": "Port."} | changes
+    return {"shop_port": {key: value for key, value in spec.items() if value is not None}}
+
+
+def test_a_role_whose_specs_and_defaults_tell_the_same_is_right(tmp_path: Path) -> None:
+    assert problems(make_role(tmp_path)) == []
+
+
+def test_no_roles_are_no_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path / "roles") == []
+
+
+def test_a_role_without_specs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    assert problems(tmp_path) == [
+        "shop: meta/argument_specs.yml is missing; describe the role's variables in it."
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "a: [", "- a", "argument_specs: {other: {}}", "argument_specs: {main: 3}"]
+)
+def test_specs_of_another_shape_are_named(tmp_path: Path, content: str) -> None:
+    make_role(tmp_path)
+    (tmp_path / "shop/meta/argument_specs.yml").write_text(content)
+    [sentence] = problems(tmp_path)
+    assert sentence.startswith("shop: ")
+    assert "argument_specs" in sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "defaults", "expected"),
+    [
+        (option(default=81), {"shop_port": 80}, "shop_port is 80 in defaults/main.yml and 81 in"),
+        (option(default=True), {"shop_port": 1}, "is no int"),
+        (option(default="80"), {"shop_port": "80"}, "is no int"),
+        (option(type="bool", default=True), {"shop_port": 1}, "shop_port is 1 in defaults"),
+        (option(default=None), {"shop_port": 80}, "has no default in meta/argument_specs.yml"),
+        (option(), {}, "shop_port is optional and not in defaults/main.yml"),
+        (
+            option(required=True, default=None),
+            {"shop_port": 80},
+            "is required and stands in defaults/main.yml",
+        ),
+        (option(required=True), {}, "is required and has a default"),
+        (option(), {"shop_port": 80, "shop_x": 1}, "shop_x stands in defaults/main.yml and not in"),
+        (option(type=None), {"shop_port": 80}, "has no type"),
+        (option(type="integer"), {"shop_port": 80}, "'integer', which Ansible does not know"),
+        (option(description=None), {"shop_port": 80}, "has no description"),
+        (option(type="list", default=[]), {"shop_port": []}, "does not tell the type of its elements"),
+    ],
+)
+def test_each_difference_is_told(
+    tmp_path: Path, options: dict[str, Any], defaults: dict[str, Any], expected: str
+) -> None:
+    found = problems(make_role(tmp_path, options, defaults))
+    assert any(expected in sentence for sentence in found), found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("port", "does not begin with shop_"),
+        ("__shop_port", "is an internal"),
+        ("shops_port", "does not begin"),
+    ],
+)
+def test_a_name_that_is_not_the_roles_own_is_told(tmp_path: Path, name: str, expected: str) -> None:
+    options = {name: GOOD_OPTIONS["shop_port"]}
+    [sentence] = problems(make_role(tmp_path, options, {name: 80}))
+    assert expected in sentence
+
+
+def test_internals_begin_with_two_underscores_and_the_roles_name(tmp_path: Path) -> None:
+    found = problems(make_role(tmp_path, variables={"__shop_a": 1, "shop_b": 1, "__other_c": 1, "d": 1}))
+    assert [sentence.split()[1] for sentence in found] == ["__other_c", "d"]
+
+
+def test_the_keys_of_a_dictionary_are_described_too(tmp_path: Path) -> None:
+    nested = {"type": "list", "elements": "dict", "default": [], "description": "Goods."}
+    options = {"shop_goods": nested | {"options": {"price": {"type": "int"}}}}
+    [sentence] = problems(make_role(tmp_path, options, {"shop_goods": []}))
+    assert "shop_goods.price has no description" in sentence
+
+
+def test_a_template_is_a_default_of_any_type(tmp_path: Path) -> None:
+    template = "{{ ansible_facts.processor_vcpus }}"
+    assert problems(make_role(tmp_path, option(default=template), {"shop_port": template})) == []
+
+
+def test_two_entry_points_may_not_describe_a_variable_differently(tmp_path: Path) -> None:
+    make_role(tmp_path)
+    path = tmp_path / "shop/meta/argument_specs.yml"
+    specs = yaml.safe_load(path.read_text())
+    specs["argument_specs"]["open"] = {"options": option(description="Another.")}
+    path.write_text(yaml.safe_dump(specs))
+    assert any("shop_port is described in two different ways" in sentence for sentence in problems(tmp_path))
+
+
+def test_the_command_prints_each_problem_and_fails(tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "check_argument_specs.py"
+    make_role(tmp_path, defaults={})
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "shop_port" in done.stdout
+    make_role(tmp_path)
+    assert subprocess.run([sys.executable, script, tmp_path], check=False).returncode == 0

@@ -1,0 +1,413 @@
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import env_file
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / ".env.example"
+
+Change = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / ".env"
+    assert env_file.create(path, EXAMPLE)
+    return path
+
+
+@pytest.fixture
+def with_value(good: Path) -> Change:
+    """Gives the good file with another value (as written in the file) for one key."""
+
+    def change(key: str, value: str) -> Path:
+        text, count = re.subn(
+            rf"^{key}=.*$", lambda _: f"{key}={value}", good.read_text(), flags=re.MULTILINE
+        )
+        assert count == 1
+        good.write_text(text)
+        return good
+
+    return change
+
+
+def only_problem(path: Path) -> str:
+    found = env_file.problems(path)
+    assert len(found) == 1, found
+    return found[0]
+
+
+# --- create -------------------------------------------------------------------------------
+
+
+def test_a_created_file_is_right_in_every_key(good: Path) -> None:
+    assert env_file.problems(good) == []
+
+
+def test_a_created_file_has_exactly_the_known_keys(good: Path) -> None:
+    assert list(env_file.load(good)) == list(dict.fromkeys(env_file.load(good)))
+    assert set(env_file.load(good)) == set(env_file.RULES)
+
+
+def test_created_passwords_are_32_letters_and_digits_and_all_different(good: Path) -> None:
+    passwords = [value for key, value in env_file.load(good).items() if key.endswith(("_PASSWORD", "_PASS"))]
+    assert len(passwords) == 9
+    assert len(set(passwords)) == len(passwords)
+    assert all(re.fullmatch("[A-Za-z0-9]{32}", password) for password in passwords)
+
+
+def test_two_created_files_share_no_password(good: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    env_file.create(other, EXAMPLE)
+    for key, value in env_file.load(good).items():
+        if key.endswith(("_PASSWORD", "_PASS")):
+            assert env_file.load(other)[key] != value
+
+
+def test_a_created_file_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    old = os.umask(0)
+    try:
+        env_file.create(path, EXAMPLE)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_existing_file_is_never_touched(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("mine")
+    assert env_file.create(path, EXAMPLE) is False
+    assert path.read_text() == "mine"
+
+
+def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ".env"
+    fill = env_file._fill_passwords
+
+    def made_meanwhile(text: str) -> str:
+        path.write_text("theirs")
+        return fill(text)
+
+    monkeypatch.setattr(env_file, "_fill_passwords", made_meanwhile)
+    assert env_file.create(path, EXAMPLE) is False
+    assert path.read_text() == "theirs"
+    assert os.listdir(tmp_path) == [".env"]
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        env_file.create(tmp_path / ".env", tmp_path / "no example")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_through_sudo_the_file_belongs_to_the_calling_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_UID", "12345")
+    monkeypatch.setenv("SUDO_GID", "23456")
+    path = tmp_path / ".env"
+    env_file.create(path, EXAMPLE)
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+
+
+def test_an_extra_password_of_a_changed_example_is_filled_too(tmp_path: Path) -> None:
+    example = tmp_path / "example"
+    example.write_text(EXAMPLE.read_text() + "EXTRA_SHOP_PASSWORD=\nEXTRA_SHOP_NAME=\n")
+    env_file.create(tmp_path / ".env", example)
+    values = env_file.load(tmp_path / ".env")
+    assert len(values["EXTRA_SHOP_PASSWORD"]) == 32
+    assert values["EXTRA_SHOP_NAME"] == ""
+
+
+def test_a_preview_has_all_that_a_created_file_has_and_writes_nothing(good: Path) -> None:
+    before = good.read_text()
+    assert env_file.preview(EXAMPLE).keys() == env_file.load(good).keys()
+    assert all(env_file.preview(EXAMPLE).values())
+    assert good.read_text() == before
+
+
+# --- the example ----------------------------------------------------------------------------
+
+
+def test_the_example_holds_no_password() -> None:
+    for line in EXAMPLE.read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key.endswith(("_PASSWORD", "_PASS")):
+            assert value == ""
+
+
+def test_the_example_itself_is_refused_for_its_empty_passwords_only() -> None:
+    found = env_file.problems(EXAMPLE)
+    assert len(found) == 9
+    assert all("is empty" in sentence for sentence in found)
+
+
+# --- check: the file ------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    assert "scripts/env_file.py create" in only_problem(tmp_path / ".env")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff\xfe")
+    assert "UTF-8" in only_problem(tmp_path / ".env")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in only_problem(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "# nothing\n"])
+def test_an_empty_file_misses_every_key(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".env").write_text(content)
+    found = env_file.problems(tmp_path / ".env")
+    assert len(found) == len(env_file.RULES)
+    assert all("is missing" in sentence for sentence in found)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("bad", ["DB PORT 5432", "DB_PORT", "= 5432", 'A="open'])
+def test_a_line_that_is_no_pair_is_told_with_its_number(tmp_path: Path, bad: str, newline: str) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(newline.join(["# one", "", "", bad, ""]).encode())
+    assert env_file.problems(path)[0].startswith(".env, line 4: this is no KEY=value")
+
+
+def test_the_same_key_twice_is_told_with_both_lines(good: Path) -> None:
+    good.write_text("DB_PORT=1\n" + good.read_text())
+    sentence = only_problem(good)
+    assert "DB_PORT is there already in line 1" in sentence
+
+
+def test_all_problems_are_told_at_once(good: Path) -> None:
+    text = good.read_text().replace("DB_PORT=5432", "DB_PORT=0").replace("=rabbitmq", "=rabbit mq")
+    good.write_text(text + "WHAT=1\n")
+    found = env_file.problems(good)
+    assert [key for key in ("RABBITMQ_HOST", "DB_PORT", "WHAT") if key in " ".join(found)] == [
+        "RABBITMQ_HOST",
+        "DB_PORT",
+        "WHAT",
+    ]
+    assert len(found) == 3
+
+
+def test_load_raises_all_problems(with_value: Change) -> None:
+    with pytest.raises(env_file.EnvFileError) as raised:
+        env_file.load(with_value("DB_PORT", "x"))
+    assert len(raised.value.problems) == 1
+    assert "DB_PORT" in str(raised.value)
+
+
+@pytest.mark.parametrize("key", sorted(env_file.RULES))
+def test_each_missing_key_is_named(good: Path, key: str) -> None:
+    good.write_text(re.sub(rf"^{key}=.*\n", "", good.read_text(), flags=re.MULTILINE))
+    assert f"{key} is missing" in only_problem(good)
+
+
+@pytest.mark.parametrize("key", sorted(env_file.RULES))
+@pytest.mark.parametrize("empty", ["", "''", '"  "'])
+def test_each_empty_value_is_named(with_value: Change, key: str, empty: str) -> None:
+    assert f"{key} is empty" in only_problem(with_value(key, empty))
+
+
+def test_an_unknown_key_is_named_with_the_nearest_known_one(good: Path) -> None:
+    good.write_text(good.read_text() + "RABBITMQ_DEFAULT_PASSWORD=0123456789abc\n")
+    sentence = only_problem(good)
+    assert "RABBITMQ_DEFAULT_PASSWORD is no known key" in sentence
+    assert "did you mean RABBITMQ_DEFAULT_PASS?" in sentence
+
+
+def test_an_unknown_key_that_is_near_to_none_is_named_without_a_guess(good: Path) -> None:
+    good.write_text(good.read_text() + "ZZZ=1\n")
+    sentence = only_problem(good)
+    assert "ZZZ is no known key" in sentence
+    assert "did you mean" not in sentence
+
+
+def test_keys_of_a_service_of_ones_own_are_accepted(good: Path) -> None:
+    good.write_text(good.read_text() + "EXTRA_SHOP_PASSWORD=0123456789abc\nEXTRA_COLOUR=\n")
+    assert env_file.load(good)["EXTRA_COLOUR"] == ""
+
+
+def test_a_password_of_a_service_of_ones_own_follows_the_rules(good: Path) -> None:
+    good.write_text(good.read_text() + "EXTRA_SHOP_PASSWORD=short\n")
+    assert "at least 12" in only_problem(good)
+
+
+# --- check: the values ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["RABBITMQ_HOST", "BILLING_DATABASE_HOST", "INVENTORY_DATABASE_HOST"])
+@pytest.mark.parametrize("value", ["a_b", "-a", "a-", "a..b", "a b", "1.2.3.400", "12", "http://a", "a" * 64])
+def test_what_is_no_host_name_is_refused(with_value: Change, key: str, value: str) -> None:
+    assert "no host name" in only_problem(with_value(key, f"'{value}'"))
+
+
+@pytest.mark.parametrize("value", ["rabbitmq", "a", "b-1.example", "10.0.0.7", "2001:db8::1", "A" * 63])
+def test_host_names_and_addresses_are_accepted(with_value: Change, value: str) -> None:
+    assert env_file.load(with_value("RABBITMQ_HOST", value))["RABBITMQ_HOST"] == value
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "5432.0", "0x10", "٣", "9" * 5000, "amqp"])
+def test_what_is_no_port_is_refused(with_value: Change, value: str) -> None:
+    assert "from 1 to 65535" in only_problem(with_value("DB_PORT", value))
+
+
+@pytest.mark.parametrize("value", ["1", "65535"])
+def test_every_port_is_accepted(with_value: Change, value: str) -> None:
+    assert env_file.load(with_value("DB_PORT", value))["DB_PORT"] == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "inventory-app:8080",
+        "https://inventory-app",
+        "ftp://a",
+        "http://",
+        "http://:80",
+        "http://a:0",
+        "http://a:99999",
+        "http://a:b",
+        "http://[::1",
+        "http://a b",
+        "http://a/?x=1",
+        "http://a/#x",
+    ],
+)
+def test_what_is_no_http_url_is_refused(with_value: Change, value: str) -> None:
+    assert "use http://HOST:PORT" in only_problem(with_value("INVENTORY_SERVICE_URL", f"'{value}'"))
+
+
+def test_a_url_with_a_password_is_refused_without_showing_it(with_value: Change) -> None:
+    sentence = only_problem(with_value("INVENTORY_SERVICE_URL", "http://u:hush@inventory-app"))
+    assert "password" in sentence
+    assert "hush" not in sentence
+
+
+@pytest.mark.parametrize("value", ["http://inventory-app:8080", "http://10.0.0.7", "http://a/movies"])
+def test_http_urls_are_accepted(with_value: Change, value: str) -> None:
+    assert env_file.problems(with_value("INVENTORY_SERVICE_URL", value)) == []
+
+
+@pytest.mark.parametrize("key", sorted(key for key in env_file.RULES if key.endswith("_USER")))
+@pytest.mark.parametrize("value", ["Admin", "1a", "a b", "a;b", "é", "-a", "a" * 64])
+def test_what_is_no_account_name_is_refused(with_value: Change, key: str, value: str) -> None:
+    assert "no account name" in only_problem(with_value(key, f"'{value}'"))
+
+
+@pytest.mark.parametrize("value", ["app", "pg_read_all_data"])
+def test_names_that_postgresql_holds_already_are_refused(with_value: Change, value: str) -> None:
+    assert "taken inside PostgreSQL" in only_problem(with_value("INVENTORY_APP_DATABASE_USER", value))
+
+
+def test_the_broker_account_that_works_from_nowhere_is_refused(with_value: Change) -> None:
+    assert "guest" in only_problem(with_value("RABBITMQ_DEFAULT_USER", "guest"))
+
+
+@pytest.mark.parametrize("value", ["template1", "postgres", "Orders", "my orders"])
+def test_what_cannot_be_the_database_is_refused(with_value: Change, value: str) -> None:
+    assert "POSTGRES_DB" in only_problem(with_value("POSTGRES_DB", value))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("POSTGRES_USER", "INVENTORY_APP_DATABASE_USER"),
+        ("INVENTORY_APP_DATABASE_USER", "INVENTORY_MIGRATIONS_DATABASE_USER"),
+        ("BILLING_APP_DATABASE_USER", "BILLING_MIGRATIONS_DATABASE_USER"),
+        ("RABBITMQ_DEFAULT_USER", "HEALTH_RABBITMQ_USER"),
+        ("API_GATEWAY_APP_RABBITMQ_USER", "BILLING_APP_RABBITMQ_USER"),
+    ],
+)
+def test_two_accounts_of_one_server_must_differ(with_value: Change, first: str, second: str) -> None:
+    with_value(first, "same")
+    sentence = only_problem(with_value(second, "same"))
+    assert first in sentence
+    assert second in sentence
+
+
+def test_accounts_of_two_servers_may_be_called_alike(with_value: Change) -> None:
+    assert env_file.problems(with_value("BILLING_APP_RABBITMQ_USER", "billing_app")) == []
+
+
+@pytest.mark.parametrize("value", ["elevenchars", "short"])
+def test_a_short_password_is_refused_without_showing_it(with_value: Change, value: str) -> None:
+    sentence = only_problem(with_value("POSTGRES_PASSWORD", value))
+    assert "at least 12" in sentence
+    assert value not in sentence
+
+
+@pytest.mark.parametrize("value", ["two\\nlines of it", "nul\0in the middle", "tab\\tin the middle"])
+def test_a_password_with_a_control_character_is_refused(with_value: Change, value: str) -> None:
+    assert "control character" in only_problem(with_value("POSTGRES_PASSWORD", f'"{value}"'))
+
+
+@pytest.mark.parametrize(
+    "value", ["$HOME${X}%s{{ y }}", "a'\"b\\c/d#e;f", "pass phrase of mine", "ünïcode päss"]
+)
+def test_every_other_character_of_a_password_stands_for_itself(good: Path, value: str) -> None:
+    quoted = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    text = re.sub(
+        r"^POSTGRES_PASSWORD=.*$", lambda _: f"POSTGRES_PASSWORD={quoted}", good.read_text(), flags=re.M
+    )
+    good.write_text(text)
+    assert env_file.load(good)["POSTGRES_PASSWORD"] == value
+
+
+# --- the command line -----------------------------------------------------------------------
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / "env_file.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_check_exits_with_2_and_one_line_for_each_problem(with_value: Change) -> None:
+    with_value("RABBITMQ_HOST", "a_b")
+    done = command("check", "--file", with_value("DB_PORT", "x"))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 2
+    assert done.stdout == ""
+
+
+def test_check_says_nothing_of_a_good_file(good: Path) -> None:
+    done = command("check", "--file", good)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_create_makes_a_file_once_and_tells_no_password(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    first = command("create", "--file", path)
+    made = path.read_text()
+    second = command("create", "--file", path)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "made" in first.stdout
+    assert "stays as it is" in second.stdout
+    assert path.read_text() == made
+    assert env_file.load(path)["POSTGRES_PASSWORD"] not in first.stdout + first.stderr
+
+
+def test_create_that_cannot_write_says_so_without_a_traceback(tmp_path: Path) -> None:
+    done = command("create", "--file", tmp_path / "no such folder" / ".env")
+    assert done.returncode == 2
+    assert "cannot be made" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCES = sorted(ROOT.glob("requirements/*.in")) + sorted(ROOT.glob("srcs/*/requirements.in"))
+
+
+def normalized(name: str) -> str:
+    """PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def wanted(source: Path) -> list[str]:
+    names = [
+        re.match(r"[A-Za-z0-9._-]+", line) for line in source.read_text().splitlines() if line[:1] != "-"
+    ]
+    return [match[0] for match in names if match]
+
+
+def pins(path: Path) -> dict[str, str]:
+    return {
+        normalized(name): version
+        for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", path.read_text(), flags=re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_wanted_package_is_pinned_with_hashes(source: Path) -> None:
+    compiled = source.with_suffix(".txt")
+    assert {normalized(name) for name in wanted(source)} <= set(pins(compiled))
+    blocks = re.split(r"^(?=[A-Za-z0-9])", compiled.read_text(), flags=re.MULTILINE)
+    assert all("--hash=sha256:" in block for block in blocks if "==" in block)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_wanted_package_is_explained(source: Path) -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    assert [name for name in wanted(source) if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "source", sorted(ROOT.glob("srcs/*/requirements.in")), ids=lambda path: path.parent.name
+)
+def test_an_apps_image_has_the_versions_that_its_tests_ran_with(source: Path) -> None:
+    control = pins(ROOT / "requirements" / "control.txt")
+    differing = {
+        name: (version, control.get(name))
+        for name, version in pins(source.with_suffix(".txt")).items()
+        if control.get(name) != version
+    }
+    assert differing == {}

@@ -1,0 +1,131 @@
+"""What scripts/setup says and does where something is missing. None of these installs anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAMS = (
+    "bash",
+    "cat",
+    "cut",
+    "dirname",
+    "find",
+    "flock",
+    "grep",
+    "id",
+    "mkdir",
+    "sed",
+    "sha256sum",
+    "tail",
+    "timeout",
+)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of what setup needs; the environment in it is never made."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "clone" / "scripts")
+    shutil.copytree(ROOT / "requirements", tmp_path / "clone" / "requirements")
+    return tmp_path / "clone"
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> Path:
+    """A PATH on which only the basic programs are."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in PROGRAMS:
+        found = shutil.which(name)
+        assert found, name
+        (folder / name).symlink_to(found)
+    return folder
+
+
+@pytest.fixture
+def other_system(tmp_path: Path) -> Path:
+    path = tmp_path / "os-release"
+    path.write_text('ID=slackware\nVERSION_ID=15\nPRETTY_NAME="Slackware 15"\n')
+    return path
+
+
+def setup(clone: Path, *arguments: str, **environment: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [clone / "scripts" / "setup", *arguments],
+        env=os.environ | {name: str(value) for name, value in environment.items()},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_another_system_is_told_what_to_install(clone: Path, bare_path: Path, other_system: Path) -> None:
+    done = setup(clone, "--with", "vagrant", PATH=bare_path, SETUP_OS_RELEASE=other_system)
+    assert done.returncode == 1
+    assert "Slackware 15 is not a system whose packages are known here" in done.stderr
+    assert "  - Vagrant\n" in done.stderr
+    assert "  - mmdebstrap\n" in done.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_only_what_the_target_needs_is_asked_for(clone: Path, bare_path: Path, other_system: Path) -> None:
+    done = setup(clone, PATH=bare_path, SETUP_OS_RELEASE=other_system)
+    assert "mmdebstrap" in done.stderr
+    assert "Vagrant" not in done.stderr
+    assert "RabbitMQ" not in done.stderr
+
+
+@pytest.mark.parametrize("argument", ["--wiht", "vagrant"])
+def test_an_unknown_argument_is_named(clone: Path, argument: str) -> None:
+    done = setup(clone, argument)
+    assert done.returncode == 1
+    assert f"'{argument} ' is no argument of scripts/setup" in done.stderr
+
+
+@pytest.fixture
+def policy_machine(tmp_path: Path, clone: Path) -> Path:
+    """apt_install with a policy file and an apt-get of its own; the real ones are not touched."""
+    script = clone / "scripts" / "lib" / "apt_install"
+    script.write_text(script.read_text().replace("/usr/sbin/policy-rc.d", str(tmp_path / "policy-rc.d")))
+    return script
+
+
+def install(script: Path, apt_get: str) -> tuple[int, str]:
+    """Run apt_install with this text as apt-get; gives its exit code and what apt-get printed."""
+    programs = script.parent / "programs"
+    programs.mkdir(exist_ok=True)
+    (programs / "apt-get").write_text(f"#!/bin/sh\n{apt_get}\n")
+    (programs / "apt-get").chmod(0o755)
+    done = subprocess.run(
+        [script, "package"],
+        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_while_packages_are_installed_no_service_may_start(policy_machine: Path, tmp_path: Path) -> None:
+    code, printed = install(policy_machine, f"{tmp_path}/policy-rc.d postgresql start; echo $?")
+    assert (code, printed) == (0, "101\n")
+    assert not (tmp_path / "policy-rc.d").exists()
+
+
+@pytest.mark.parametrize("end", ["true", "exit 100", "kill -TERM $PPID", "kill -KILL $PPID"])
+def test_the_machines_own_policy_comes_back(policy_machine: Path, tmp_path: Path, end: str) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 0 # the machine's own\n")
+    install(policy_machine, end)
+    if "KILL" in end:
+        # Nothing can tidy up then; the next run does.
+        assert "the machine's own" not in policy.read_text()
+        install(policy_machine, "exit 1")
+    assert "the machine's own" in policy.read_text()
+    assert [path.name for path in tmp_path.iterdir() if "policy" in path.name] == ["policy-rc.d"]

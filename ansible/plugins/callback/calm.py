@@ -1,0 +1,66 @@
+"""Stdout callback: what changed and what failed, and one line for each step that may take a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as Default
+
+DOCUMENTATION = """
+name: calm
+type: stdout
+author: the Play with Containers authors
+short_description: What changed and what failed, and one line for each step that may take a while
+description:
+  - The default callback without its lines for included files. A task with " · " in its name is a step of the
+    play, and is shown when it begins, so that a long run shows where it is.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+"""
+
+
+class CallbackModule(Default):
+    """Ansible's default callback, calmer."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "calm"
+
+    def v2_runner_retry(self, result: Any) -> None:
+        """Says nothing: waiting for a condition is no failure."""
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        """Says nothing: which file a task came from is of no use to who runs it."""
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Shows what changed, and the message of a task that is named "Summary"; an include is no result."""
+        if result.task.get_name().endswith("Summary"):
+            self._display.display(str(result.result.get("msg", "")).strip())
+        elif not isinstance(result.task, TaskInclude):
+            super().v2_runner_on_ok(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Shows the cause, and not the module's whole answer (which -v still shows)."""
+        if ignore_errors or self._display.verbosity > 0:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        task, host, answer = result.task, result.host, result.result
+        where = f"{host.get_name()} · {task.get_name()}"
+        items = answer.get("results", [])
+        failed_items = [item for item in items if isinstance(item, dict) and item.get("failed")]
+        self._display.display(f"FAILED {where}", color="red")
+        for item in failed_items or [answer]:
+            for key in ("msg", "stderr", "module_stderr"):
+                text = str(item.get(key) or "").strip()
+                if text:
+                    lines = (f"  {line}" for line in text.splitlines()[-40:])
+                    self._display.display("\n".join(lines), color="red")
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """Shows the tasks that are marked as steps."""
+        super().v2_playbook_on_task_start(task, is_conditional)
+        name = task.get_name()
+        if " · " in name:
+            self._display.display(f"  {name.rsplit(' : ', 1)[-1]}", color="blue")

@@ -1,0 +1,1 @@
+"""The gateway: the only app that is reachable from outside."""

@@ -1,0 +1,46 @@
+"""/api/billing: orders are taken here; what became of one is asked of billing-app."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from flask import Blueprint, Response, abort, jsonify, request
+
+from api_gateway_app.orders.desk import OrderDesk
+from api_gateway_app.upstream.relay import Upstream
+from platform_common.orders import parse_order
+from platform_common.problems import Problem
+from platform_common.request_context import request_id_var
+from platform_common.validation import read_json_object, refuse_unknown_parameters
+
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def make_billing_blueprint(desk: OrderDesk, billing: Upstream) -> Blueprint:
+    """Return the routes below /api/billing."""
+    blueprint = Blueprint("billing", __name__, url_prefix="/api/billing")
+
+    @blueprint.post("")
+    def post_order() -> Response:
+        refuse_unknown_parameters(request.args.to_dict(flat=False), set())
+        key = _idempotency_key()
+        order = parse_order(read_json_object(request))
+        order_id = desk.accept(order, idempotency_key=key, request_id=request_id_var.get())
+        return jsonify({"message": "Message posted", "order_id": order_id})
+
+    @blueprint.get("/<order_id>")
+    def get_order(order_id: str) -> Response:
+        if not _UUID.fullmatch(order_id):
+            abort(404, f"{order_id[:100]} is no order's id: that is a UUID.")
+        return billing.pass_through(request)
+
+    return blueprint
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Problem(400, "Bad Request", "Idempotency-Key: must be 1 to 255 printable ASCII characters.")
+    return key

@@ -1,0 +1,1 @@
+"""How an order is kept: published and confirmed, or stored on disk and handed over later."""

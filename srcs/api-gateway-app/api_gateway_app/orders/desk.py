@@ -1,0 +1,89 @@
+"""Where an order is accepted: confirmed by the broker, or else stored on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from typing import Final
+
+from api_gateway_app.metrics import ORDERS_PUBLISHED, ORDERS_REFUSED, ORDERS_STORED
+from api_gateway_app.orders.delivery import Outcome
+from api_gateway_app.orders.message import OrderMessage
+from api_gateway_app.orders.publisher import Publisher
+from api_gateway_app.orders.store import OrderStore, StoreUnavailable
+from platform_common.orders import Order, order_body
+from platform_common.problems import Problem
+
+KEY_LIFETIME_SECONDS: Final = 24 * 60 * 60.0
+RETRY_SECONDS: Final = 5
+_logger = logging.getLogger(__name__)
+
+
+class OrderDesk:
+    """Accepts orders. What `accept` returned for is safe: on the broker's disk or on ours."""
+
+    def __init__(self, publisher: Publisher, store: OrderStore) -> None:
+        self._publisher = publisher
+        self._store = store
+
+    def accept(self, order: Order, *, idempotency_key: str | None, request_id: str) -> str:
+        """Keep `order` and return its id.
+
+        Args:
+            order: what was ordered.
+            idempotency_key: the same user with the same key within 24 hours means the same order.
+            request_id: X-Request-ID of the call.
+
+        Raises:
+            Problem: 422 if the user has sent the key with another order; 503 if the order can be
+                kept nowhere.
+        """
+        try:
+            order_id = self._identify(order, idempotency_key)
+            self._keep(OrderMessage(order_id, order_body(order, order_id), request_id))
+        except StoreUnavailable as error:
+            ORDERS_REFUSED.inc()
+            _logger.error("An order was refused, because it cannot be stored: %s", error)
+            raise Problem(
+                503,
+                "Service Unavailable",
+                f"The order cannot be kept now. Send it again in {RETRY_SECONDS} seconds.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            ) from error
+        return order_id
+
+    def _identify(self, order: Order, idempotency_key: str | None) -> str:
+        order_id = str(uuid.uuid4())
+        if idempotency_key is None:
+            return order_id
+        content = hashlib.sha256(order.canonical_bytes()).digest()
+        # The first to record the key decides the id; SQLite decides who is first, over all workers.
+        # Each of them then publishes the order itself, under that id: nobody answers 200 for an
+        # order that only another, who may die, has in hand. billing-app stores one of them.
+        claim = self._store.claim(
+            _digest_of_key(order.user_id, idempotency_key),
+            content,
+            order_id,
+            lifetime_seconds=KEY_LIFETIME_SECONDS,
+        )
+        if claim.content != content:
+            raise Problem(
+                422,
+                "Unprocessable Content",
+                "This Idempotency-Key came with another order before. "
+                "Send that order again as it was, or use a new key for a new order.",
+            )
+        return claim.order_id
+
+    def _keep(self, message: OrderMessage) -> None:
+        outcome = self._publisher.deliver(message)
+        ORDERS_PUBLISHED.labels(outcome.value).inc()
+        if outcome is not Outcome.CONFIRMED:
+            self._store.keep(message)
+            ORDERS_STORED.inc()
+
+
+def _digest_of_key(user_id: str, key: str) -> bytes:
+    # The length keeps apart what would read the same when written one after the other.
+    return hashlib.sha256(f"{len(user_id)}:{user_id}{key}".encode()).digest()

@@ -1,0 +1,64 @@
+"""What the gateway can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from platform_common.broker import BrokerSettings
+from platform_common.settings import BaseSettings, Environment
+
+# More than the other apps: most of a thread's time here is waiting, for a confirm or an upstream.
+THREADS: Final = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The gateway's settings; each comes from the environment variable of the same name.
+
+    Attributes:
+        base: what every app can be told.
+        inventory_service_url: address of inventory-app.
+        billing_service_url: address of billing-app.
+        upstream_read_seconds: longest silence of an upstream before its caller gets a 504. More than the
+            apps allow themselves, less than clients wait.
+        broker: the broker; the gateway's account may write to the exchange and nothing else.
+        orders_directory: volume for orders that the broker has not confirmed.
+        orders_maximum_bytes: how large the file of those orders may become.
+        access_log_directory: volume for the access log.
+        access_log_file_bytes: size at which a file of the access log is full.
+        access_log_files: how many files are kept, the current one included.
+    """
+
+    base: BaseSettings
+    inventory_service_url: str
+    billing_service_url: str
+    upstream_read_seconds: int
+    broker: BrokerSettings
+    orders_directory: Path
+    orders_maximum_bytes: int
+    access_log_directory: Path
+    access_log_file_bytes: int
+    access_log_files: int
+
+    @classmethod
+    def read(cls, env: Environment) -> Settings:
+        """Read the settings.
+
+        Raises:
+            SettingsError: a variable is missing or malformed.
+        """
+        base = BaseSettings.read(env, listen_port=3000)
+        return cls(
+            base=replace(base, threads=env.integer("THREADS", THREADS, 1, 256)),
+            inventory_service_url=env.url("INVENTORY_SERVICE_URL"),
+            billing_service_url=env.url("BILLING_SERVICE_URL", "http://billing-app:8080"),
+            upstream_read_seconds=env.integer("UPSTREAM_READ_SECONDS", 10, 1, 300),
+            broker=BrokerSettings.read(env),
+            orders_directory=env.directory("ORDERS_DIRECTORY", "/var/lib/api-gateway-orders", writable=True),
+            orders_maximum_bytes=env.integer("ORDERS_MAXIMUM_BYTES", 1 << 30, 1 << 16),
+            access_log_directory=env.directory("ACCESS_LOG_DIRECTORY", "/var/log/api-gateway", writable=True),
+            access_log_file_bytes=env.integer("ACCESS_LOG_FILE_BYTES", 10_000_000, 1000),
+            access_log_files=env.integer("ACCESS_LOG_FILES", 5, 1, 1000),
+        )

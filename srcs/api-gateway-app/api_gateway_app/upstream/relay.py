@@ -1,0 +1,338 @@
+"""Passing a request to an upstream, and its answer back, unchanged.
+
+Two facts about the server (granian) shape this. An answer that is handed over in one piece is sent
+by the server itself, however slowly the client reads: no thread of ours waits. An iterator holds a
+thread until the client has read it all, and if it fails, only an answer with a Content-Length shows
+the client that something is missing.
+
+So an answer of usual size is read completely before any of it is sent: a slow client holds nothing,
+and an upstream that dies half-way is a clean 502. A larger one is first written to a temporary
+file, as fast as the upstream sends, so that a slow client does not hold the upstream either. What
+is too large for that as well is passed on as it comes. Of these downloads there are at most as many
+as leave threads for everybody else, and a client that reads too slowly is cut off.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from typing import IO, Any, Final
+from urllib.parse import quote
+
+from flask import Request, Response
+
+from api_gateway_app.metrics import UPSTREAM_REQUESTS
+from api_gateway_app.upstream.headers import request_headers, response_headers
+from api_gateway_app.upstream.pool import (
+    ConnectionPool,
+    Exchange,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from platform_common.problems import Problem
+from platform_common.request_context import REQUEST_ID_HEADER, request_id_var
+from platform_common.validation import read_body
+
+_logger = logging.getLogger(__name__)
+
+IN_MEMORY_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 64 * 1024
+# How long a request waits for its turn when the upstream has all of its share of our threads.
+TURN_SECONDS: Final = 0.25
+# A client must take a large answer at this rate on average, after a first grace.
+MINIMUM_BYTES_PER_SECOND: Final = 16 * 1024
+GRACE_SECONDS: Final = 30.0
+RETRY_SECONDS: Final = 2
+
+# RFC 3986, section 3.3: what a path may hold without percent-encoding.
+_PATH_SAFE: Final = "/-._~!$&'()*+,;=:@"
+# A query is passed as it came, except for what would not fit into a request line.
+_QUERY_SAFE: Final = _PATH_SAFE + '%?[]{}|\\"<>^`#'
+_BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+
+
+class Upstream:
+    """An app behind the gateway.
+
+    Args:
+        name: its name for people, such as inventory-app.
+        url: where it is, such as http://inventory-app:8080.
+        threads: threads of this worker. Some are left to other calls when this upstream hangs.
+        read_seconds: longest silence of the upstream before it counts as hanging.
+        spool_bytes: how much may lie in temporary files at the same time, in this worker.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        threads: int,
+        read_seconds: float,
+        spool_bytes: int = 16 << 20,
+    ) -> None:
+        self.name = name
+        self._pool = ConnectionPool(url, threads, read_seconds)
+        self._turns = threading.BoundedSemaphore(max(1, threads - max(2, threads // 4)))
+        self._downloads = threading.BoundedSemaphore(max(1, threads // 4))
+        self._spool = _Spool(spool_bytes)
+
+    def pass_through(self, request: Request) -> Response:
+        """Send `request` on and return the answer, both unchanged but for the hop-by-hop headers.
+
+        Raises:
+            Problem: 502, 503 or 504 where there is no answer to pass on.
+            RequestEntityTooLarge: the body is too large.
+        """
+        # The body is complete before the upstream is bothered: a slow sender holds only us.
+        body = read_body(request)
+        has_body = bool(body) or "CONTENT_LENGTH" in request.environ
+        headers = [*request_headers(request.environ), (REQUEST_ID_HEADER, request_id_var.get())]
+        if not self._turns.acquire(timeout=TURN_SECONDS):
+            raise self._problem(503, "is busy", "busy")
+        try:
+            exchange = self._pool.request(
+                request.method, _target(request.environ), headers, body if has_body else None
+            )
+            response = self._answer(request.method, exchange)
+        except UpstreamTimeout as error:
+            raise self._problem(504, "did not answer in time", "timeout", error) from error
+        except UpstreamUnreachable as error:
+            raise self._problem(502, "cannot be reached", "unreachable", error) from error
+        except http.client.InvalidURL as error:
+            raise Problem(
+                400, "Bad Request", "The address holds characters that it must not hold."
+            ) from error
+        finally:
+            self._turns.release()
+        UPSTREAM_REQUESTS.labels(self.name, "answered").inc()
+        return response
+
+    def check(self, path: str = "/health/ready") -> Mapping[str, Any]:
+        """Say whether the upstream is ready to work, for /health/ready."""
+        try:
+            exchange = self._pool.request("GET", path, [(REQUEST_ID_HEADER, "health-check")], None)
+        except (UpstreamTimeout, UpstreamUnreachable) as error:
+            return {"status": "down", "reason": type(error).__name__}
+        try:
+            exchange.response.read()
+        finally:
+            exchange.finish()
+        if exchange.response.status != HTTPStatus.OK:
+            return {"status": "down", "reason": f"it answers {exchange.response.status}"}
+        return {"status": "up"}
+
+    def _answer(self, method: str, exchange: Exchange) -> Response:
+        upstream = exchange.response
+        headers = response_headers(upstream.getheaders())
+        if method == "HEAD" or upstream.status in _BODILESS:
+            upstream.read()
+            exchange.finish()
+            return _response(upstream.status, headers, b"")
+        if upstream.length is None and not upstream.chunked:
+            # It would end with the connection: an upstream that died would look like one that is done.
+            exchange.abandon()
+            raise UpstreamUnreachable("it does not say how long its answer is")
+        start = _read(exchange, IN_MEMORY_BYTES)
+        if upstream.isclosed():
+            exchange.finish()
+            return _response(upstream.status, _with_length(headers, len(start)), start)
+        return self._large_answer(exchange, headers, start)
+
+    def _large_answer(self, exchange: Exchange, headers: list[tuple[str, str]], start: bytes) -> Response:
+        upstream = exchange.response
+        size = None if upstream.length is None else len(start) + upstream.length
+        if not self._downloads.acquire(blocking=False):
+            exchange.abandon()
+            raise self._problem(503, "has too many large answers on the way (or ask for pages)", "busy")
+        download = _Download(on_close=self._downloads.release)
+        try:
+            if size is None or self._spool.has_room_for(size):
+                spool = self._spool.file()
+                download.closes(spool.close)
+                spool.write(start)
+                while chunk := _read(exchange, CHUNK_BYTES):
+                    spool.write(chunk)
+                exchange.finish()
+                size = spool.rewind()
+                download.chunks = spool
+            else:
+                download.closes(exchange.abandon)
+                download.chunks = _rest(exchange, start)
+        except _NoRoomError as error:
+            exchange.abandon()
+            download.close()
+            raise self._problem(502, "sends too much without saying how much", "oversized", error) from error
+        except BaseException:
+            exchange.abandon()
+            download.close()
+            raise
+        return _response(upstream.status, _with_length(headers, size), download)
+
+    def _problem(self, status: int, what: str, outcome: str, error: Exception | None = None) -> Problem:
+        UPSTREAM_REQUESTS.labels(self.name, outcome).inc()
+        if error is not None:
+            _logger.warning("%s %s: %s", self.name, what, error)
+        return Problem(
+            status,
+            HTTPStatus(status).phrase,
+            f"{self.name} {what}. Try again in {RETRY_SECONDS} seconds.",
+            headers={"Retry-After": str(RETRY_SECONDS)},
+        )
+
+
+class _Spool:
+    """Temporary files that together hold at most `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def has_room_for(self, size: int) -> bool:
+        return self._used + size <= self._limit
+
+    def file(self) -> _SpoolFile:
+        return _SpoolFile(self)
+
+    def take(self, size: int) -> None:
+        with self._lock:
+            if self._used + size > self._limit:
+                raise _NoRoomError(f"the limit of {self._limit} bytes in temporary files is reached")
+            self._used += size
+
+    def give_back(self, size: int) -> None:
+        with self._lock:
+            self._used -= size
+
+
+class _SpoolFile:
+    """A file without a name, written once, then iterated over once."""
+
+    def __init__(self, spool: _Spool) -> None:
+        self._spool = spool
+        self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        self._spool.take(len(data))
+        self._size += len(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _NoRoomError(str(error)) from error
+
+    def rewind(self) -> int:
+        """Go to the beginning; return the size."""
+        self._file.seek(0)
+        return self._size
+
+    def __iter__(self) -> _SpoolFile:
+        return self
+
+    def __next__(self) -> bytes:
+        if chunk := self._file.read(CHUNK_BYTES):
+            return chunk
+        raise StopIteration
+
+    def close(self) -> None:
+        self._file.close()
+        self._spool.give_back(self._size)
+
+
+class _NoRoomError(Exception):
+    pass
+
+
+class _Download:
+    """A large answer on its way to the client, which must take it at a decent rate."""
+
+    def __init__(self, *, on_close: Callable[[], None]) -> None:
+        self.chunks: Iterator[bytes] = iter(())
+        self._on_close = [on_close]
+        self._started_at = time.monotonic()
+        self._sent = 0
+
+    def closes(self, action: Callable[[], None]) -> None:
+        """Have `action` done at the end, whether the client got everything or not."""
+        self._on_close.append(action)
+
+    def __iter__(self) -> _Download:
+        return self
+
+    def __next__(self) -> bytes:
+        seconds = time.monotonic() - self._started_at
+        if seconds > GRACE_SECONDS and self._sent < seconds * MINIMUM_BYTES_PER_SECOND:
+            # With a Content-Length, an answer that ends early breaks the connection.
+            raise ClientTooSlowError(f"the client took {self._sent} bytes in {seconds:.0f} s")
+        chunk = next(self.chunks)
+        self._sent += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Free everything, once."""
+        actions, self._on_close = self._on_close, []
+        for action in actions:
+            action()
+
+
+class ClientTooSlowError(Exception):
+    """A client that holds a thread for too long is cut off."""
+
+
+def _read(exchange: Exchange, size: int) -> bytes:
+    """Read up to `size` bytes of an answer; fewer only at its end, where the answer is closed."""
+    upstream = exchange.response
+    if upstream.isclosed():
+        return b""
+    try:
+        data = upstream.read(size)
+    except TimeoutError as error:
+        exchange.abandon()
+        raise UpstreamTimeout("it stopped in the middle of its answer") from error
+    except (http.client.HTTPException, OSError) as error:
+        exchange.abandon()
+        raise UpstreamUnreachable("it broke off in the middle of its answer") from error
+    if len(data) < size and upstream.length:
+        exchange.abandon()
+        raise UpstreamUnreachable("it broke off in the middle of its answer")
+    return data
+
+
+def _rest(exchange: Exchange, start: bytes) -> Iterator[bytes]:
+    """Yield `start` and then what follows, as it comes."""
+    yield start
+    while chunk := _read(exchange, CHUNK_BYTES):
+        yield chunk
+
+
+def _target(environ: Mapping[str, Any]) -> str:
+    """Return path and query of a request, percent-encoded.
+
+    The server hands the path over decoded. Encoding it again gives an equivalent address; the
+    upstream, which decodes it, sees exactly the same. A segment "." or ".." never gets here:
+    see `movies`.
+    """
+    path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_PATH_SAFE)
+    query = environ["QUERY_STRING"]
+    return f"{path}?{quote(query, safe=_QUERY_SAFE)}" if query else path
+
+
+def _with_length(headers: list[tuple[str, str]], length: int) -> list[tuple[str, str]]:
+    return [
+        *((name, value) for name, value in headers if name.lower() != "content-length"),
+        ("Content-Length", str(length)),
+    ]
+
+
+def _response(status: int, headers: list[tuple[str, str]], body: bytes | _Download) -> Response:
+    response = Response(body, status, direct_passthrough=not isinstance(body, bytes))
+    # Flask's own Content-Type and Content-Length must not be mixed in.
+    response.headers.clear()
+    response.headers.extend(headers)
+    return response

@@ -1,0 +1,1 @@
+"""billing-app: takes orders from the broker into the database, and shows them."""

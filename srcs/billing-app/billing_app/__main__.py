@@ -1,0 +1,29 @@
+"""`python -m billing_app serve` and `python -m billing_app migrate`."""
+
+from platform_common.cli import run
+
+
+def serve() -> int:
+    """Serve the API and consume orders until SIGTERM."""
+    from billing_app.process import make_consumer_process
+    from billing_app.settings import Settings
+    from platform_common.server import serve as serve_application
+    from platform_common.settings import Environment
+
+    settings = Settings.read(Environment())
+    # A candidate leaves the orders to those who serve already.
+    processes = [] if settings.base.candidate else [make_consumer_process(settings)]
+    return serve_application(
+        "billing_app.wsgi:app", settings.base, child_processes=processes, preload=["billing_app.app"]
+    )
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from billing_app.migrate import migrate as migrate_database
+
+    migrate_database()
+
+
+if __name__ == "__main__":
+    run({"serve": serve, "migrate": migrate})

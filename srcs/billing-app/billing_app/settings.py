@@ -1,0 +1,33 @@
+"""What billing-app can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from platform_common.broker import BrokerSettings
+from platform_common.database import DatabaseSettings
+from platform_common.settings import BaseSettings, Environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of every app, the database of orders, the broker, and the size of a batch."""
+
+    base: BaseSettings
+    database: DatabaseSettings
+    broker: BrokerSettings
+    prefetch: int
+
+    @classmethod
+    def read(cls, env: Environment) -> Settings:
+        """Read all settings.
+
+        Raises:
+            SettingsError: one is missing or malformed.
+        """
+        return cls(
+            base=BaseSettings.read(env),
+            database=DatabaseSettings.read(env),
+            broker=BrokerSettings.read(env),
+            prefetch=env.integer("PREFETCH", 200, 1, 2000),
+        )

@@ -1,0 +1,18 @@
+"""The tables, as SQLAlchemy sees them; the migrations make them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid, func
+
+metadata = MetaData()
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("number_of_items", Integer, nullable=False),
+    Column("total_amount", Numeric(12, 2)),
+    Column("film_id", BigInteger),
+    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)

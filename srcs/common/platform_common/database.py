@@ -1,0 +1,208 @@
+"""The app's way to its PostgreSQL database: a pool of psycopg2 connections under SQLAlchemy.
+
+Nothing here waits without a bound: a server that was stopped, paused or cut off answers a
+request with 503 within seconds, and the pool heals by itself when the server is back.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import select
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, ParamSpec, TypeVar
+
+import psycopg2
+import psycopg2.extensions
+from flask import Flask, Response
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from platform_common.problems import Problem, problem_response
+from platform_common.settings import Environment, SecretFile, SettingsError
+
+CONNECT_SECONDS: Final = 3
+STATEMENT_SECONDS: Final = 5
+# The server ends a statement after STATEMENT_SECONDS; a server that cannot even do that is gone.
+ANSWER_SECONDS: Final = 7
+POOL_SECONDS: Final = 3
+RETRY_AFTER_SECONDS: Final = 2
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    """Where the database is and who we are there; the password is read at each new connection."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: SecretFile
+
+    @classmethod
+    def read(cls, env: Environment) -> DatabaseSettings:
+        """Read DATABASE_HOST, _PORT, _NAME, _USER and the secret file database_password.
+
+        Raises:
+            SettingsError: one of them is missing or malformed.
+        """
+        return cls(
+            host=env.text("DATABASE_HOST"),
+            port=env.integer("DATABASE_PORT", 5432, 1, 65535),
+            name=env.text("DATABASE_NAME"),
+            user=env.text("DATABASE_USER"),
+            password=env.secret_file("database_password"),
+        )
+
+
+def make_engine(
+    settings: DatabaseSettings,
+    application_name: str,
+    *,
+    pool_size: int,
+    isolation_level: str = "AUTOCOMMIT",
+    statement_seconds: float = STATEMENT_SECONDS,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> Engine:
+    """Return an engine that has no connection yet.
+
+    Args:
+        settings: the database and the account.
+        application_name: how connections show up in pg_stat_activity.
+        pool_size: most connections at once; further callers wait up to `POOL_SECONDS`.
+        isolation_level: AUTOCOMMIT saves a round trip where each unit of work is one statement.
+        statement_seconds: after so long the server cancels a statement; 0 means never.
+        answer_seconds: after so long without an answer the connection is given up.
+    """
+    psycopg2.extensions.set_wait_callback(_make_wait(answer_seconds))
+
+    def connect() -> Any:
+        try:
+            password = settings.password.read()
+        except SettingsError as error:
+            raise psycopg2.OperationalError(str(error)) from error
+        return psycopg2.connect(
+            host=settings.host,
+            port=settings.port,
+            dbname=settings.name,
+            user=settings.user,
+            password=password,
+            application_name=application_name,
+            options=f"-c statement_timeout={int(statement_seconds * 1000)} -c timezone=UTC",
+            # A peer that vanished without a word is noticed by the kernel.
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+
+    return create_engine(
+        "postgresql+psycopg2://",
+        creator=connect,
+        isolation_level=isolation_level,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        pool_pre_ping=True,
+        # The most recently used connection first: what a quiet app does not need ages out.
+        pool_use_lifo=True,
+        pool_recycle=1800,
+        use_native_hstore=False,
+    )
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Say whether `error` means that the database could not be reached or did not answer in time."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+
+
+def retry_once(function: Callable[P, R]) -> Callable[P, R]:
+    """Wrap `function` so that a connection that turns out dead in mid-flight is forgiven once.
+
+    Only for statements that may run twice. What failed for another reason fails at once.
+    """
+
+    @functools.wraps(function)
+    def retrying(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            _logger.info("the database connection was lost: trying once more")
+            return function(*args, **kwargs)
+
+    return retrying
+
+
+def check_database(query: Callable[[], Any]) -> Mapping[str, Any]:
+    """Run `query` for a health check; returns {"status": "up" | "down", …}."""
+    started = time.perf_counter()
+    try:
+        query()
+    except (DBAPIError, PoolTimeoutError) as error:
+        _logger.warning("the database check failed: %s", str(error).strip().splitlines()[0])
+        reason = "unavailable" if is_unavailable(error) else "the query failed"
+        return {"status": "down", "reason": reason}
+    return {"status": "up", "latency_ms": round((time.perf_counter() - started) * 1000, 1)}
+
+
+def init_database_problems(app: Flask) -> None:
+    """Answer with 503 and Retry-After where the database cannot be reached."""
+
+    @app.errorhandler(DBAPIError)
+    @app.errorhandler(PoolTimeoutError)
+    def handle_database_error(error: Exception) -> Response:
+        if is_unavailable(error):
+            _logger.warning("the database is unavailable: %s", str(error).strip().splitlines()[0])
+            return problem_response(
+                Problem(
+                    503,
+                    "Service Unavailable",
+                    f"The database does not answer at the moment. Try again in {RETRY_AFTER_SECONDS} s.",
+                    headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+                )
+            )
+        _logger.error("a database statement failed", exc_info=error)
+        return problem_response(
+            Problem(
+                500,
+                "Internal Server Error",
+                "Something went wrong on our side. Try again; if it stays, report the request_id.",
+            )
+        )
+
+
+def _make_wait(answer_seconds: float) -> Callable[[Any], None]:
+    """Return a wait callback for psycopg2, which by itself would wait for an answer for ever.
+
+    Source: psycopg2's manual, "Support for coroutine libraries".
+    """
+
+    def wait(connection: Any) -> None:
+        connecting = connection.status == psycopg2.extensions.STATUS_SETUP
+        deadline = time.monotonic() + (CONNECT_SECONDS if connecting else answer_seconds)
+        poller = select.poll()
+        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+            descriptor = connection.fileno()
+            poller.register(
+                descriptor,
+                select.POLLIN if state == psycopg2.extensions.POLL_READ else select.POLLOUT,
+            )
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not poller.poll(remaining * 1000):
+                connection.close()
+                raise psycopg2.OperationalError("the database did not answer in time")
+            # While connecting, libpq may go on with another socket.
+            poller.unregister(descriptor)
+
+    return wait

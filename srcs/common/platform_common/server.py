@@ -1,0 +1,215 @@
+"""The server of an app: granian with its workers, further processes, metrics, and a clean stop.
+
+All processes are forked from one that has imported the app's libraries already, so that they
+share that memory. None is replaced when it dies unexpectedly: the whole app ends with a non-zero
+code and its restart policy starts it afresh, so that it is never half dead without anybody noticing.
+
+Two properties of granian 2.8 that apps must know:
+- An iterator that raises ends its chunked answer like one that is complete. An answer that is
+  made while it is sent needs a Content-Length, so that breaking off breaks the connection.
+- A thread is held until its answer is sent.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, cast
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from platform_common.draining import start_draining
+from platform_common.healthcheck import process_id_file
+from platform_common.heartbeat import Heartbeat
+from platform_common.logs import configure_logging, logging_config
+from platform_common.metrics import remove_old_metrics, start_metrics_server
+from platform_common.settings import BaseSettings
+from platform_common.watchdog import beat_in_background, watch
+
+HEADER_SECONDS: Final = 10
+WORKER_STOP_SECONDS: Final = 10
+CHILD_STOP_SECONDS: Final = 15
+EXIT_CHILD_DIED: Final = 70  # EX_SOFTWARE of sysexits.h
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ChildProcess:
+    """A process that runs beside the HTTP workers.
+
+    Attributes:
+        name: its name in logs.
+        run: what it does. It must call `heartbeat.beat` at least every ten seconds, and return
+            soon after SIGTERM, which it gets when the app begins to drain.
+        heartbeat: made before the fork, so that HTTP workers can read its age.
+    """
+
+    name: str
+    run: Callable[[], None]
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+
+
+def serve(
+    target: str,
+    settings: BaseSettings,
+    *,
+    child_processes: Sequence[ChildProcess] = (),
+    preload: Sequence[str] = (),
+) -> int:
+    """Serve the WSGI application `target` until SIGTERM; returns the exit code.
+
+    SIGTERM begins the draining: /health/ready answers 503, further processes get SIGTERM too,
+    requests are served for `settings.drain_seconds` more, then what is in flight is finished.
+    A second SIGTERM cuts the waiting short.
+
+    Args:
+        target: "package.module:application", imported in each worker after the fork.
+        settings: what the app was told.
+        child_processes: what runs beside the workers.
+        preload: modules to import before the fork, to share their memory. They must start no
+            thread and open no connection when imported.
+    """
+    configure_logging(settings.service_name, settings.log_level)
+    remove_old_metrics()
+    for module in preload:
+        importlib.import_module(module)
+    return _Application(target, settings, child_processes).run()
+
+
+class _Application:
+    def __init__(self, target: str, settings: BaseSettings, child_processes: Sequence[ChildProcess]) -> None:
+        self._settings = settings
+        self._children = child_processes
+        self._processes: list[ForkProcess] = []
+        self._watchers: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        self._failed = False
+        self._worker_heartbeats = [Heartbeat() for _ in range(settings.workers)]
+        # One byte for each worker, which takes one and thereby its heartbeat.
+        self._tickets, tickets_in = os.pipe()
+        os.write(tickets_in, bytes(range(settings.workers)))
+        os.close(tickets_in)
+        if multiprocessing.get_start_method(allow_none=True) != "fork":
+            # granian forks where this says so; "spawn" would import everything again.
+            multiprocessing.set_start_method("fork", force=True)
+        self._server = Server(
+            target,
+            address="0.0.0.0",  # noqa: S104 (the container's network is the boundary)
+            port=settings.listen_port,
+            interface=Interfaces.WSGI,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+            workers=settings.workers,
+            blocking_threads=settings.threads,
+            blocking_threads_idle_timeout=60,
+            runtime_blocking_threads=1,
+            backlog=1024,
+            backpressure=max(256, settings.threads),
+            websockets=False,
+            log_level=LogLevels.error if settings.log_level != "debug" else LogLevels.debug,
+            log_dictconfig=logging_config(settings.service_name, settings.log_level),
+            workers_kill_timeout=WORKER_STOP_SECONDS,
+        )
+        self._server.on_startup(self._before_workers)
+
+    def run(self) -> int:
+        pid_file = Path(process_id_file())
+        pid_file.write_text(str(os.getpid()))
+        try:
+            self._server.serve(target_loader=cast(Any, self._load_in_worker))
+        finally:
+            self._stop_children()
+            pid_file.unlink(missing_ok=True)
+        return EXIT_CHILD_DIED if self._failed else os.EX_OK
+
+    def _load_in_worker(self, target: str) -> Any:
+        ticket = os.read(self._tickets, 1)
+        beat_in_background(self._worker_heartbeats[ticket[0]])
+        module, _, attribute = target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def _before_workers(self) -> None:
+        """Runs in the main process when granian has its signal handlers and socket, but no worker."""
+        signal.signal(signal.SIGTERM, self._drain)
+        signal.signal(signal.SIGINT, self._drain)
+        # What was imported so far lives as long as the app: left out of garbage collection, its
+        # memory pages stay shared.
+        gc.collect()
+        gc.freeze()
+        for child in self._children:
+            process = multiprocessing.get_context("fork").Process(
+                name=child.name, target=_run_child, args=(child,)
+            )
+            process.start()
+            self._processes.append(process)
+        heartbeats = {f"worker {number}": beat for number, beat in enumerate(self._worker_heartbeats, 1)}
+        heartbeats |= {child.name: child.heartbeat for child in self._children}
+        watch(heartbeats, self._settings.hang_seconds)
+        for process in self._processes:
+            watcher = threading.Thread(target=self._watch_child, args=(process,), daemon=True)
+            watcher.start()
+            self._watchers.append(watcher)
+        start_metrics_server(self._settings.metrics_port)
+        _logger.info(
+            "serving on port %d with %d workers of %d threads",
+            self._settings.listen_port,
+            self._settings.workers,
+            self._settings.threads,
+            extra={"candidate": self._settings.candidate},
+        )
+
+    def _watch_child(self, process: ForkProcess) -> None:
+        process.join()
+        if not self._stopping.is_set():
+            _logger.critical("%s ended unexpectedly with code %s", process.name, process.exitcode)
+            self._failed = True
+            self._interrupt()
+
+    def _drain(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._stopping.is_set():
+            self._interrupt()
+            return
+        self._stopping.set()
+        start_draining()
+        for process in self._processes:
+            process.terminate()
+        timer = threading.Timer(self._settings.drain_seconds, self._interrupt)
+        timer.daemon = True
+        timer.start()
+
+    def _interrupt(self) -> None:
+        """Make `granian` stop its workers and return."""
+        self._server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+    def _stop_children(self) -> None:
+        self._stopping.set()
+        for process in self._processes:
+            process.terminate()
+        # Only the watcher may wait for a process: of two threads that do, one is told nonsense.
+        for process, watcher in zip(self._processes, self._watchers, strict=True):
+            watcher.join(CHILD_STOP_SECONDS)
+            if watcher.is_alive():
+                _logger.error("%s does not stop: killing it", process.name)
+                self._failed = True
+                process.kill()
+                watcher.join()
+
+
+def _run_child(child: ChildProcess) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    child.heartbeat.beat()
+    child.run()

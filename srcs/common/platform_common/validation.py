@@ -1,0 +1,213 @@
+"""Reading and checking what a caller sent, with answers that name the field."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final, NoReturn, TypeVar
+
+from flask import Request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from platform_common.problems import Problem
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+MAXIMUM_DEPTH: Final = 20
+_JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)")
+
+
+def bad_request(detail: str, **extensions: Any) -> Problem:
+    """Return the 400 that says `detail`."""
+    return Problem(400, "Bad Request", detail, **extensions)
+
+
+def invalid_field(field: str, message: str) -> Problem:
+    """Return the 400 that says what is wrong with one field or query parameter."""
+    return bad_request(f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
+def read_json_object(request: Request) -> dict[str, Any]:
+    """Return the body of `request`, which must be one JSON object (RFC 8259).
+
+    Numbers with a fraction or an exponent come as `Decimal`, so that no digit is lost.
+
+    Raises:
+        Problem: 415 for another content type; 400 for what is no JSON object in UTF-8, for a
+            name given twice, NaN or Infinity, nesting deeper than `MAXIMUM_DEPTH`, and for NUL
+            characters or lone surrogates in any name or text.
+        RequestEntityTooLarge: the body is larger than the app allows (answered with 413).
+    """
+    if not _JSON_MEDIA_TYPE.fullmatch(request.mimetype):
+        raise Problem(
+            415,
+            "Unsupported Media Type",
+            "Send the body as JSON, with the header Content-Type: application/json.",
+            headers={"Accept": "application/json"},
+        )
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if charset not in {"utf-8", "utf8"}:
+        raise Problem(415, "Unsupported Media Type", "Send the body in UTF-8, the encoding of JSON.")
+    return parse_json_object(read_body(request))
+
+
+def read_body(request: Request) -> bytes:
+    """Return the whole body of `request`.
+
+    Raises:
+        RequestEntityTooLarge: it is larger than the app allows. Werkzeug sees that by the
+            Content-Length; a chunked body it would cut at the limit without a word.
+    """
+    limit = request.max_content_length
+    if limit is None or request.content_length is not None:
+        return request.get_data(cache=False)
+    request.max_content_length = limit + 1
+    body = request.get_data(cache=False)
+    request.max_content_length = limit
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    return body
+
+
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that `body` holds, by the same rules as `read_json_object`.
+
+    Raises:
+        Problem: 400, saying what is wrong.
+    """
+    if not body:
+        raise bad_request("The body is empty. Send a JSON object.")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise bad_request(f"The body is not UTF-8 (byte {error.start}). Send JSON in UTF-8.") from error
+    try:
+        document = json.loads(
+            text,
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object_without_repetition,
+        )
+    except json.JSONDecodeError as error:
+        raise bad_request(
+            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        # Python refuses whole numbers of more than 4300 digits.
+        raise bad_request("The body holds a number that is too long.") from error
+    if not isinstance(document, dict):
+        raise bad_request("The body is JSON, but not an object. Send an object, as in {…}.")
+    _check_texts(document)
+    return document
+
+
+def check_text(field: str, text: str) -> None:
+    """Raise a 400 that names `field` if `text` has characters that cannot be stored or sent."""
+    if "\0" in text:
+        raise invalid_field(field, "must not contain the NUL character.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise invalid_field(field, "must not contain a lone surrogate.") from error
+
+
+def validate(model: type[ModelT], data: Mapping[str, Any]) -> ModelT:
+    """Return `data` as an instance of `model`.
+
+    Raises:
+        Problem: 400; `detail` names every wrong field, `errors` lists them one by one.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        errors = [
+            {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": _sentence(item)}
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        detail = " ".join(f"{item['field']}: {item['message']}" for item in errors)
+        raise bad_request(detail, errors=errors) from error
+
+
+def refuse_unknown_parameters(arguments: Mapping[str, list[str]], known: set[str]) -> None:
+    """Raise a 400 that names the first query parameter that is unknown or given more than once.
+
+    Args:
+        arguments: each parameter's values, as `request.args.to_dict(flat=False)` has them.
+        known: the names that the route takes.
+    """
+    for name, values in arguments.items():
+        if name not in known:
+            expected = f"Known here: {', '.join(sorted(known))}." if known else "None is known here."
+            raise invalid_field(_printable(name), f"is an unknown query parameter. {expected}")
+        if len(values) > 1:
+            raise invalid_field(name, "is given more than once. Give it once.")
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise bad_request(f"The body is not JSON: {name} is no number in JSON.")
+
+
+def _object_without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise invalid_field(_printable(name), "is given more than once. Give it once.")
+            seen.add(name)
+    return result
+
+
+def _too_deep() -> Problem:
+    return bad_request(f"The body is nested too deep. Nest at most {MAXIMUM_DEPTH} levels.")
+
+
+def _check_texts(document: Any, path: str = "", depth: int = 1) -> None:
+    """Check each name and text in `document`, whose place in the body is `path`."""
+    if isinstance(document, str):
+        check_text(path, document)
+    elif isinstance(document, dict | list):
+        if depth > MAXIMUM_DEPTH:
+            raise _too_deep()
+        items = document.items() if isinstance(document, dict) else enumerate(document)
+        for name, value in items:
+            place = f"{path}.{_printable(str(name))}" if path else _printable(str(name))
+            if isinstance(name, str):
+                check_text(place, name)
+            _check_texts(value, place, depth + 1)
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "missing": lambda _: "is missing. Add it.",
+    "extra_forbidden": lambda _: "is an unknown field. Remove it.",
+    "string_type": lambda _: "must be a text.",
+    "int_type": lambda _: "must be a whole number.",
+    "string_too_short": lambda context: f"must have at least {_characters(context['min_length'])}.",
+    "string_too_long": lambda context: f"must have at most {_characters(context['max_length'])}.",
+    "greater_than_equal": lambda context: f"must be at least {context['ge']}.",
+    "less_than_equal": lambda context: f"must be at most {context['le']}.",
+}
+
+
+def _characters(count: int) -> str:
+    return "1 character" if count == 1 else f"{count:,} characters"
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    """Return one error of pydantic's as a sentence that begins after the field's name."""
+    context = item.get("ctx", {})
+    if item["type"] == "value_error":
+        # A validator of ours raised it: its text is already a sentence.
+        return str(context["error"])
+    if sentence := _SENTENCES.get(item["type"]):
+        return sentence(context)
+    return f"{item['msg']}."

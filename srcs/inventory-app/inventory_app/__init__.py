@@ -1,0 +1,1 @@
+"""inventory-app: the movies API."""

@@ -1,0 +1,31 @@
+"""The command `migrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inventory_app.settings import Settings
+from platform_common.database import make_engine
+from platform_common.logs import configure_logging
+from platform_common.migrations import migrate as run_migrations
+from platform_common.settings import Environment
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema, as the account in DATABASE_USER.
+
+    Raises:
+        SettingsError: a setting is missing, or the database does not let us in.
+    """
+    settings = Settings.read(Environment())
+    configure_logging(settings.base.service_name, settings.base.log_level)
+    engine = make_engine(
+        settings.database,
+        f"{settings.base.service_name} migrate",
+        pool_size=1,
+        isolation_level="READ COMMITTED",
+        statement_seconds=0,
+        answer_seconds=600,
+    )
+    run_migrations(engine, Path(__file__).parent / "migrations")
+    engine.dispose()

@@ -1,0 +1,8 @@
+"""Alembic's entry point: it gets a connection from `platform_common.migrations`."""
+
+from alembic import context
+
+from inventory_app.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -1,0 +1,44 @@
+"""What the gateway's tests share: the broker's topology, and gateways that are stopped at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faulty_upstream import FaultyUpstream
+from gateway_process import Gateway, StartGateway, Topology
+from servers import RabbitMQ
+
+
+@pytest.fixture
+def topology(rabbitmq: RabbitMQ) -> Iterator[Topology]:
+    """The exchange and an empty queue, on a broker that runs."""
+    topology = Topology(rabbitmq)
+    topology.make()
+    yield topology
+    rabbitmq.resume()
+
+
+@pytest.fixture
+def upstream() -> Iterator[FaultyUpstream]:
+    """An upstream with faults."""
+    server = FaultyUpstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path, rabbitmq: RabbitMQ) -> Iterator[StartGateway]:
+    """Start a gateway with the given environment variables."""
+    started: list[Gateway] = []
+
+    def start(**variables: str) -> Gateway:
+        gateway = Gateway(tmp_path, rabbitmq, variables)
+        started.append(gateway)
+        gateway.start()
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.kill()

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from gateway_process import EXCHANGE, QUEUE, ROUTING_KEY, Topology
+from servers import RabbitMQ, wait_until
+
+from api_gateway_app.orders.forwarder import Forwarder
+from api_gateway_app.orders.lease import Lease
+from api_gateway_app.orders.message import OrderMessage
+from api_gateway_app.orders.publisher import Publisher, State
+from api_gateway_app.orders.store import FILE_NAME, OrderStore, StoreLimits, StoreUnavailable
+
+DAY = 24 * 60 * 60.0
+StartForwarder = Callable[..., Forwarder]
+
+
+def message(number: int) -> OrderMessage:
+    return OrderMessage(str(number), f'{{"order_id": "{number}"}}'.encode(), "request")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[OrderStore]:
+    store = OrderStore(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def start_forwarder(
+    topology: Topology, rabbitmq: RabbitMQ, store: OrderStore, tmp_path: Path
+) -> Iterator[StartForwarder]:
+    """Start forwarders, each with a connection and a lease of its own, as in another process."""
+    publishers, forwarders = [], []
+
+    def start(store: OrderStore = store) -> Forwarder:
+        publisher = Publisher(topology.parameters, exchange=EXCHANGE, routing_key=ROUTING_KEY)
+        publisher.start()
+        publishers.append(publisher)
+        wait_until(lambda: publisher.state is State.READY, "the publisher is ready")
+        lease = Lease(tmp_path / "forwarder.lock")
+        forwarder = Forwarder(store, publisher, lease, key_lifetime_seconds=DAY)
+        forwarder.start()
+        forwarders.append(forwarder)
+        return forwarder
+
+    yield start
+    rabbitmq.resume()
+    for forwarder in forwarders:
+        forwarder.stop()
+    for publisher in publishers:
+        publisher.stop()
+
+
+def test_stored_orders_are_handed_over_oldest_first_and_forgotten(
+    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
+) -> None:
+    for number in range(600):
+        store.keep(message(number))
+    start_forwarder()
+    wait_until(lambda: store.backlog().depth == 0, "the store is empty")
+    assert topology.order_ids() == [str(number) for number in range(600)]
+
+
+def test_two_forwarders_hand_over_each_order_once(
+    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
+) -> None:
+    start_forwarder()
+    start_forwarder()
+    for number in range(300):
+        store.keep(message(number))
+    wait_until(lambda: store.backlog().depth == 0, "the store is empty")
+    assert topology.order_ids() == [str(number) for number in range(300)]
+
+
+def test_another_forwarder_takes_over_when_the_first_one_ends(
+    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
+) -> None:
+    first = start_forwarder()
+    store.keep(message(1))
+    wait_until(lambda: store.backlog().depth == 0, "the first one works")
+    start_forwarder()
+    first.stop()
+    store.keep(message(2))
+    wait_until(lambda: store.backlog().depth == 0, "the second one works")
+    assert topology.order_ids() == ["1", "2"]
+
+
+def test_orders_that_the_broker_refuses_stay_and_go_once_it_takes_them(
+    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
+) -> None:
+    with topology.channel() as channel:
+        channel.queue_unbind(QUEUE, EXCHANGE, ROUTING_KEY)
+    store.keep(message(1))
+    forwarder = start_forwarder()
+    wait_until(lambda: "refused" in forwarder.failure, "the refusal is noticed")
+    assert store.backlog().depth == 1
+    with topology.channel() as channel:
+        channel.queue_bind(QUEUE, EXCHANGE, ROUTING_KEY)
+    wait_until(lambda: store.backlog().depth == 0, "the store is empty")
+    assert topology.order_ids() == ["1"]
+
+
+def test_orders_that_cannot_be_removed_are_not_sent_again_and_again(
+    store: OrderStore, topology: Topology, start_forwarder: StartForwarder, tmp_path: Path
+) -> None:
+    impatient = OrderStore(tmp_path, patience_seconds=0.1)
+    for number in range(10):
+        impatient.keep(message(number))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        forwarder = start_forwarder(impatient)
+        wait_until(lambda: "locked" in forwarder.failure, "the lock is noticed")
+        other.execute("ROLLBACK")
+    wait_until(lambda: store.backlog().depth == 0, "the store is empty")
+    assert topology.order_ids() == [str(number) for number in range(10)]
+    impatient.close()
+
+
+def fill(store: OrderStore) -> int:
+    """Keep orders until the store refuses one; return how many it took."""
+    for kept in range(10_000):
+        try:
+            store.keep(message(kept))
+        except StoreUnavailable as error:
+            if "full" in str(error):
+                return kept
+            raise
+    raise AssertionError("the store is never full")
+
+
+def test_a_store_at_its_limit_can_be_emptied(
+    topology: Topology, start_forwarder: StartForwarder, tmp_path: Path
+) -> None:
+    full = OrderStore(tmp_path, limits=StoreLimits(max_bytes=100_000))
+    kept = fill(full)
+    start_forwarder(full)
+    wait_until(lambda: full.backlog().depth == 0, "the store is empty")
+    assert len(topology.order_ids()) == kept
+    full.close()

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from api_gateway_app.orders.message import OrderMessage
+from api_gateway_app.orders.store import FILE_NAME, OrderStore, StoreLimits, StoreUnavailable
+
+DAY = 24 * 60 * 60.0
+
+
+def message(number: int, size: int = 100) -> OrderMessage:
+    return OrderMessage(f"order-{number}", b"x" * size, "request")
+
+
+def ids(store: OrderStore) -> list[str]:
+    return [order.message.order_id for order in store.oldest(1_000_000)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[OrderStore]:
+    store = OrderStore(tmp_path)
+    yield store
+    store.close()
+
+
+def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def fill(store: OrderStore) -> int:
+    """Keep orders until the store refuses one; return how many it took."""
+    for kept in range(10_000):
+        try:
+            store.keep(message(kept, size=2000))
+        except StoreUnavailable as error:
+            if "full" in str(error):
+                return kept
+            raise
+    raise AssertionError("the store is never full")
+
+
+KEEP_MANY = """
+import sys
+from pathlib import Path
+from api_gateway_app.orders.message import OrderMessage
+from api_gateway_app.orders.store import OrderStore
+store = OrderStore(Path(sys.argv[1]))
+for number in range(int(sys.argv[3])):
+    store.keep(OrderMessage(f"{sys.argv[2]}-{number}", b"{}", "request"))
+    print(number, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_orders_come_back_oldest_first_as_they_were_kept(store: OrderStore) -> None:
+    for number in range(5):
+        store.keep(message(number))
+    assert [order.message for order in store.oldest(3)] == [message(0), message(1), message(2)]
+
+
+def test_removed_orders_are_gone_and_the_depth_says_so(store: OrderStore) -> None:
+    for number in range(5):
+        store.keep(message(number))
+    store.remove([order.number for order in store.oldest(2)])
+    assert ids(store) == ["order-2", "order-3", "order-4"]
+    assert store.backlog().depth == 3
+
+
+def test_the_age_is_that_of_the_oldest_order(store: OrderStore, tmp_path: Path) -> None:
+    store.keep(message(1))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE orders SET stored_at = stored_at - 60")
+    store.keep(message(2))
+    assert 60 <= store.backlog().oldest_age_seconds < 70
+
+
+def test_an_order_that_was_kept_survives_sigkill_at_the_next_instant(
+    store: OrderStore, tmp_path: Path
+) -> None:
+    process = run_python(KEEP_MANY, str(tmp_path), "a", "1000")
+    assert process.stdout is not None
+    seen = 0
+    for line in process.stdout:
+        seen = int(line) + 1
+        if seen == 50:
+            process.kill()
+            break
+    process.wait()
+    seen += len(process.stdout.readlines())
+    assert set(ids(store)) >= {f"a-{number}" for number in range(seen)}
+
+
+def test_two_processes_keep_orders_in_one_store_without_losing_any(store: OrderStore, tmp_path: Path) -> None:
+    processes = [run_python(KEEP_MANY, str(tmp_path), name, "150") for name in ("a", "b")]
+    for process in processes:
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert sorted(ids(store)) == sorted(f"{name}-{number}" for name in ("a", "b") for number in range(150))
+    assert store.backlog().depth == 300
+
+
+def test_many_threads_keep_orders_at_once(store: OrderStore) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda number: store.keep(message(number)), range(1000)))
+    assert len(set(ids(store))) == 1000
+
+
+def test_a_full_store_refuses_whole_orders_and_takes_them_again_when_there_is_room(tmp_path: Path) -> None:
+    store = OrderStore(tmp_path, limits=StoreLimits(max_bytes=200_000))
+    kept = fill(store)
+    assert ids(store) == [f"order-{number}" for number in range(kept)]
+    store.remove([order.number for order in store.oldest(kept // 2)])
+    store.keep(message(5000, size=2000))
+    assert ids(store)[-1] == "order-5000"
+    store.close()
+
+
+def test_a_file_that_may_not_grow_refuses_orders_and_loses_none(tmp_path: Path) -> None:
+    # The kernel refuses the write itself, as it does on a volume that something else has filled.
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from api_gateway_app.orders.message import OrderMessage
+from api_gateway_app.orders.store import OrderStore, StoreUnavailable
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = OrderStore(Path(sys.argv[1]))
+store.keep(OrderMessage("first", b"{}", "request"))
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, unlimited[1]))
+kept = 1
+try:
+    while kept < 2000:
+        store.keep(OrderMessage(str(kept), b"x" * 2000, "request"))
+        kept += 1
+except StoreUnavailable:
+    print("refused")
+resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+store.keep(OrderMessage("last", b"{}", "request"))
+orders = store.oldest(10_000)
+assert len(orders) == kept + 1, (len(orders), kept)
+assert orders[-1].message.order_id == "last"
+"""
+    process = run_python(code, str(tmp_path))
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, output) == (0, "refused\n")
+
+
+def test_the_last_bytes_of_the_volume_are_left_for_removing_orders(tmp_path: Path) -> None:
+    store = OrderStore(tmp_path, limits=StoreLimits(reserve_bytes=1 << 60))
+    with pytest.raises(StoreUnavailable, match="free"):
+        store.keep(message(1))
+    with pytest.raises(StoreUnavailable, match="free"):
+        store.check()
+
+
+def test_a_damaged_file_is_reported_and_a_good_one_in_its_place_is_used(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"this is no database, however long one looks at it" * 100)
+    store = OrderStore(tmp_path)
+    for attempt in (lambda: store.keep(message(1)), store.check, lambda: store.oldest(1)):
+        with pytest.raises(StoreUnavailable, match="not a database"):
+            attempt()
+    (tmp_path / FILE_NAME).unlink()
+    store.keep(message(1))
+    assert ids(store) == ["order-1"]
+    store.close()
+
+
+def test_a_missing_directory_is_reported_and_used_once_it_is_there(tmp_path: Path) -> None:
+    store = OrderStore(tmp_path / "volume")
+    with pytest.raises(StoreUnavailable):
+        store.keep(message(1))
+    (tmp_path / "volume").mkdir()
+    store.keep(message(1))
+    assert store.check().depth == 1
+    store.close()
+
+
+def test_a_locked_store_is_waited_for_only_so_long(tmp_path: Path) -> None:
+    store = OrderStore(tmp_path, patience_seconds=0.3)
+    store.keep(message(1))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.keep(message(2))
+        assert time.monotonic() - began < 2
+        other.execute("ROLLBACK")
+    store.keep(message(3))
+    assert ids(store) == ["order-1", "order-3"]
+    store.close()
+
+
+def test_a_process_that_is_stopped_in_the_middle_of_its_work_leaves_the_store_usable(
+    store: OrderStore, tmp_path: Path
+) -> None:
+    store.keep(message(0))
+    process = run_python(KEEP_MANY, str(tmp_path), "a", "100000")
+    assert process.stdout is not None
+    process.stdout.readline()
+    for round_ in range(5):
+        process.send_signal(signal.SIGSTOP)
+        try:
+            store.keep(message(round_))
+        except StoreUnavailable:
+            # It was stopped inside its transaction: that must be said, and must end with it.
+            process.send_signal(signal.SIGCONT)
+            store.keep(message(round_))
+        process.send_signal(signal.SIGCONT)
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    store.keep(message(99))
+    assert ids(store)[-1] == "order-99"
+
+
+def test_of_many_who_claim_a_key_at_once_all_get_the_same_order(tmp_path: Path) -> None:
+    stores = [OrderStore(tmp_path) for _ in range(5)]
+
+    def claim(number: int) -> str:
+        store = stores[number % len(stores)]
+        return store.claim(b"key", b"content", f"order-{number}", lifetime_seconds=DAY).order_id
+
+    with ThreadPoolExecutor(50) as pool:
+        assert len(set(pool.map(claim, range(50)))) == 1
+    for store in stores:
+        store.close()
+
+
+def test_of_two_contents_that_race_for_a_key_one_holds_it(tmp_path: Path) -> None:
+    stores = [OrderStore(tmp_path) for _ in range(2)]
+    together = threading.Barrier(20)
+
+    def claim(number: int) -> bytes:
+        together.wait()
+        content = b"one" if number % 2 else b"other"
+        return stores[number % 2].claim(b"key", content, str(number), lifetime_seconds=DAY).content
+
+    with ThreadPoolExecutor(20) as pool:
+        assert len(set(pool.map(claim, range(20)))) == 1
+    for store in stores:
+        store.close()
+
+
+def test_a_claim_that_has_expired_counts_for_nothing(store: OrderStore, tmp_path: Path) -> None:
+    store.claim(b"key", b"content", "order-1", lifetime_seconds=DAY)
+    assert store.claim(b"key", b"other", "order-2", lifetime_seconds=DAY).order_id == "order-1"
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE idempotency_keys SET claimed_at = claimed_at - ?", (DAY,))
+    assert store.claim(b"key", b"other", "order-2", lifetime_seconds=DAY).order_id == "order-2"
+
+
+def test_only_expired_claims_are_dropped(store: OrderStore, tmp_path: Path) -> None:
+    store.claim(b"old", b"content", "order-1", lifetime_seconds=DAY)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE idempotency_keys SET claimed_at = claimed_at - ?", (DAY,))
+    store.claim(b"new", b"content", "order-2", lifetime_seconds=DAY)
+    assert store.drop_claims(lifetime_seconds=DAY) == 1
+    assert store.claim(b"new", b"content", "order-3", lifetime_seconds=DAY).order_id == "order-2"
+
+
+def test_an_emptied_store_gives_its_space_back(tmp_path: Path) -> None:
+    store = OrderStore(tmp_path)
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda number: store.keep(message(number, size=2000)), range(1000)))
+    store.remove([order.number for order in store.oldest(1000)])
+    pages = page_count(tmp_path)
+    store.give_back_space()
+    assert page_count(tmp_path) < pages / 2
+    store.close()
+
+
+def page_count(directory: Path) -> int:
+    with closing(sqlite3.connect(directory / FILE_NAME)) as connection:
+        count: int = connection.execute("PRAGMA page_count").fetchone()[0]
+        return count

@@ -1,0 +1,85 @@
+"""What is an order, and what is not, by the content of a message."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from decimal import Decimal
+
+import pytest
+
+from billing_app.judge import Rejection, judge
+from billing_app.repository import IdentifiedOrder
+
+GOOD = {"user_id": "20", "number_of_items": "99", "total_amount": "250"}
+ORDER_ID = "5b0f6c0e-9d3b-4a53-8c0f-0d3b2f1c9a77"
+
+
+def accepted(body: object, message_id: str | None = None) -> IdentifiedOrder:
+    verdict = judge(json.dumps(body).encode(), message_id)
+    assert isinstance(verdict, IdentifiedOrder), verdict
+    return verdict
+
+
+def test_the_gateways_message_is_an_order_with_its_id() -> None:
+    body = {"order_id": ORDER_ID, "user_id": "u", "number_of_items": 1, "total_amount": None, "film_id": 7}
+    verdict = accepted(body, ORDER_ID)
+    assert verdict.order_id == uuid.UUID(ORDER_ID)
+    assert (verdict.order.film_id, verdict.order.total_amount) == (7, None)
+
+
+def test_an_order_by_hand_may_be_written_like_a_clients() -> None:
+    verdict = accepted(GOOD)
+    assert (verdict.order.user_id, verdict.order.number_of_items) == ("20", 99)
+    assert verdict.order.total_amount == Decimal("250.00")
+
+
+def test_the_id_in_the_body_comes_before_the_message_id() -> None:
+    assert accepted({**GOOD, "order_id": ORDER_ID}, str(uuid.uuid4())).order_id == uuid.UUID(ORDER_ID)
+
+
+def test_a_message_id_identifies_an_order_that_has_no_id() -> None:
+    assert accepted(GOOD, ORDER_ID.upper()).order_id == uuid.UUID(ORDER_ID)
+    assert accepted(GOOD, "order 7").order_id == accepted(GOOD, "order 7").order_id
+    assert accepted(GOOD, "order 7").order_id != accepted(GOOD, "order 8").order_id
+
+
+def test_the_id_made_of_a_message_id_never_changes() -> None:
+    """A message may be delivered again to a newer version of this app."""
+    assert accepted(GOOD, "order 7").order_id == uuid.UUID("2279e602-44aa-5c33-af78-b9c316a30df9")
+
+
+def test_without_any_id_two_equal_messages_are_two_orders() -> None:
+    assert accepted(GOOD).order_id != accepted(GOOD).order_id
+
+
+POISON = {
+    b"": "empty",
+    b"null": "not an object",
+    b"[]": "not an object",
+    b'"text"': "not an object",
+    b"{": "not JSON",
+    b"\xff\xfe{}": "not UTF-8",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": NaN}': "NaN",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": -1}': "total_amount",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": 1e400}': "total_amount",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": 1e999999999}': "total_amount",
+    b'{"user_id": "u", "number_of_items": 0, "total_amount": 1}': "number_of_items",
+    b'{"user_id": "u", "number_of_items": 9223372036854775808, "total_amount": 1}': "number_of_items",
+    b'{"user_id": "\\ud800", "number_of_items": 1, "total_amount": 1}': "user_id: must not contain a lone",
+    b'{"user_id": "a\\u0000b", "number_of_items": 1, "total_amount": 1}': "user_id: must not contain the NUL",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": 1, "x": 1}': "x: is an unknown field",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": 1, "order_id": "7"}': "order_id: must be a UUID",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": 1, "order_id": 7}': "order_id: must be a UUID",
+    b'{"a":' * 10_000 + b"1" + b"}" * 10_000: "bytes long|too deep",
+    b"[" * 5000 + b"]" * 5000: "too deep",
+    b"x" * 1024 * 1024: "1,048,576 bytes",
+}
+
+
+@pytest.mark.parametrize(("body", "words"), POISON.items(), ids=list(POISON.values()))
+def test_what_is_no_order_has_a_reason_for_people(body: bytes, words: str) -> None:
+    verdict = judge(body, None)
+    assert isinstance(verdict, Rejection)
+    assert verdict.code == "not_an_order"
+    assert any(word in verdict.reason for word in words.split("|"))

@@ -1,0 +1,217 @@
+"""The processes of an app: a clean stop, and an end where one of them dies or hangs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from helpers import RunningApp, StartApp, base_environment, running_app
+from servers import free_port, wait_until
+
+APP = """
+import os, signal, sys, time
+from flask import Flask
+from platform_common.app import make_app
+from platform_common.cli import run
+from platform_common.server import ChildProcess, serve
+from platform_common.settings import Environment, read_base
+from platform_common.validation import read_json_object
+
+settings = read_base(Environment())
+app = make_app("demo", settings=settings, checks={})
+
+@app.get("/slow")
+def slow():
+    open(os.environ["TMPDIR"] + "/begun", "w").close()
+    time.sleep(1.5)
+    return "done"
+
+@app.get("/pid")
+def pid():
+    return str(os.getpid())
+
+@app.post("/echo")
+def echo():
+    from flask import request
+    return read_json_object(request)
+
+child = None
+
+def work():
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    while not stop:
+        child.heartbeat.beat()
+        time.sleep(0.1)
+    print("child finished", flush=True)
+
+child = ChildProcess("child", work)
+if __name__ == "__main__":
+    run({"serve": lambda: serve("demo:app", settings, child_processes=[child])})
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> StartApp:
+    (tmp_path / "demo.py").write_text(APP)
+    path = f"{tmp_path}{os.pathsep}{base_environment()['PYTHONPATH']}"
+
+    @contextmanager
+    def start(**variables: str) -> Iterator[RunningApp]:
+        with running_app("demo", tmp_path / "app", {"PYTHONPATH": path, **variables}) as app:
+            yield app
+
+    return start
+
+
+def test_sigterm_drains_then_ends_with_zero(start: StartApp) -> None:
+    with start(DRAIN_SECONDS="2") as app:
+        assert app.status("/health/ready") == 200
+        app.process.terminate()
+        app.wait_for("/health/ready", 503)
+        assert app.get("/health/ready").json()["status"] == "draining"
+        # Whoever still comes is served.
+        assert app.status("/pid") == 200
+        assert app.process.wait(10) == 0
+        assert "child finished" in app.log()
+
+
+def test_a_request_in_flight_is_answered_before_the_end(start: StartApp, tmp_path: Path) -> None:
+    with start(DRAIN_SECONDS="0") as app:
+        statuses: list[int] = []
+        thread = threading.Thread(target=lambda: statuses.append(app.status("/slow")))
+        thread.start()
+        wait_until((tmp_path / "app" / "begun").exists, "the request is being served")
+        app.process.terminate()
+        thread.join()
+        assert statuses == [200]
+        assert app.process.wait(10) == 0
+
+
+def test_a_second_sigterm_cuts_the_waiting_short(start: StartApp) -> None:
+    with start(DRAIN_SECONDS="60") as app:
+        app.process.terminate()
+        app.wait_for("/health/ready", 503)
+        app.process.terminate()
+        assert app.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("which", ["child", "worker"])
+def test_the_app_ends_when_a_process_of_it_dies(start: StartApp, which: str) -> None:
+    with start() as app:
+        worker = int(app.get("/pid").body)
+        [child] = set(app.children()) - {worker}
+        os.kill(worker if which == "worker" else child, signal.SIGKILL)
+        assert app.process.wait(20) not in {0, None}
+
+
+@pytest.mark.parametrize("which", ["child", "worker"])
+def test_the_app_ends_when_a_process_of_it_stands_still(start: StartApp, which: str) -> None:
+    with start(HANG_SECONDS="3") as app:
+        worker = int(app.get("/pid").body)
+        [child] = set(app.children()) - {worker}
+        os.kill(worker if which == "worker" else child, signal.SIGSTOP)
+        assert app.process.wait(25) not in {0, None}
+        assert "has stood still" in app.log()
+
+
+def test_a_pause_of_the_whole_app_kills_nothing(start: StartApp) -> None:
+    with start(HANG_SECONDS="3") as app:
+        processes = [app.process.pid, *app.children()]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        paused_at = time.monotonic()
+        wait_until(lambda: time.monotonic() - paused_at > 6, "a pause longer than the watchdog bears")
+        for process in processes[::-1]:
+            os.kill(process, signal.SIGCONT)
+        resumed_at = time.monotonic()
+        while time.monotonic() - resumed_at < 3.5:
+            assert app.status("/health/ready") == 200
+        assert app.process.poll() is None
+
+
+def test_a_chunked_body_is_read_and_a_kept_connection_is_reused(start: StartApp) -> None:
+    with start() as app:
+        connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
+        for _ in range(3):
+            parts = iter([b'{"a":', b" 1}"])
+            connection.request(
+                "POST",
+                "/echo/",
+                body=parts,
+                headers={"Content-Type": "application/json"},
+                encode_chunked=True,
+            )
+            response = connection.getresponse()
+            assert (response.status, json.loads(response.read())) == (200, {"a": 1})
+        connection.close()
+
+
+def test_a_chunked_body_over_the_limit_is_refused(start: StartApp) -> None:
+    with start() as app:
+        connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
+        parts = iter([b'{"a": "', *[b"x" * 65536] * 17, b'"}'])
+        connection.request(
+            "POST", "/echo", body=parts, headers={"Content-Type": "application/json"}, encode_chunked=True
+        )
+        response = connection.getresponse()
+        assert (response.status, json.loads(response.read())["status"]) == (413, 413)
+        connection.close()
+
+
+def test_the_health_check_says_what_it_saw(start: StartApp) -> None:
+    with start() as app:
+        check = health_check(f"http://127.0.0.1:{app.port}/health/ready")
+        assert (check.returncode, "ready" in check.stdout) == (0, True)
+        check = health_check(f"http://127.0.0.1:{app.port}/nothing")
+        assert (check.returncode, "404" in check.stdout) == (1, True)
+    check = health_check(f"http://127.0.0.1:{free_port()}/health/ready")
+    assert (check.returncode, "no answer" in check.stdout) == (1, True)
+
+
+def test_an_app_that_gives_no_answer_for_long_is_killed_by_its_health_check(
+    start: StartApp, tmp_path: Path
+) -> None:
+    with start() as app:
+        directory = str(tmp_path / "app")
+        answers = f"http://127.0.0.1:{app.port}/health/ready"
+        silence = f"http://127.0.0.1:{free_port()}/health/ready"
+        # Silent, then well again: the first silence is forgotten.
+        for url, code in ((silence, 1), (answers, 0), (silence, 1)):
+            assert health_check(url, "--kill-after", "0", directory=directory).returncode == code
+            assert app.process.poll() is None
+        check = health_check(silence, "--kill-after", "0", directory=directory)
+        assert "killing" in check.stdout
+        assert app.process.wait(5) == -signal.SIGKILL
+        # In a container the kernel ends the others with the first.
+        os.killpg(app.process.pid, signal.SIGKILL)
+
+
+def health_check(*arguments: str, directory: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-S", "-m", "platform_common.healthcheck", *arguments],
+        env=base_environment() | {"TMPDIR": directory},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_the_health_check_is_light() -> None:
+    def loaded() -> float:
+        started = time.perf_counter()
+        health_check(f"http://127.0.0.1:{free_port()}/")
+        return time.perf_counter() - started
+
+    assert min(loaded() for _ in range(5)) < 0.15

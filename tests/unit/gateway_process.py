@@ -1,0 +1,217 @@
+"""The gateway as a process of its own, started as its image starts it, and the broker's topology."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pika
+from servers import RabbitMQ, free_port, wait_until
+
+ROOT: Final = Path(__file__).parents[2]
+EXCHANGE: Final = "billing_orders"
+QUEUE: Final = "billing_queue"
+ROUTING_KEY: Final = "order"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, read to its end."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value; of a repeated one, all values with commas between."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        return ", ".join(values) if values else None
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+
+class Topology:
+    """The exchange and the queue that the rabbitmq role makes, and what is in the queue."""
+
+    def __init__(self, server: RabbitMQ) -> None:
+        self._server = server
+
+    def parameters(self) -> pika.ConnectionParameters:
+        """Return how an administrator connects."""
+        credentials = pika.PlainCredentials(self._server.user, self._server.password)
+        return pika.ConnectionParameters("127.0.0.1", self._server.port, credentials=credentials)
+
+    @contextmanager
+    def channel(self) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+        """Give a channel of a connection of its own."""
+        with closing(pika.BlockingConnection(self.parameters())) as connection:
+            yield connection.channel()
+
+    def make(self, arguments: Mapping[str, Any] | None = None) -> None:
+        """Make the exchange and an empty queue with further `arguments`."""
+        with self.channel() as channel:
+            channel.queue_delete(QUEUE)
+            channel.exchange_declare(EXCHANGE, "direct", durable=True)
+            queue = {"x-queue-type": "quorum", "x-overflow": "reject-publish", **(arguments or {})}
+            channel.queue_declare(QUEUE, durable=True, arguments=queue)
+            channel.queue_bind(QUEUE, EXCHANGE, ROUTING_KEY)
+
+    def sync(self) -> None:
+        """Make the queue itself durable before the broker is killed.
+
+        RabbitMQ 3.10 writes the list of its quorum queues to the disk every three minutes only.
+        """
+        self._server.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
+
+    def take(self) -> list[tuple[pika.BasicProperties, dict[str, Any]]]:
+        """Take everything out of the queue: each message's properties and body."""
+        messages: list[tuple[pika.BasicProperties, dict[str, Any]]] = []
+        with self.channel() as channel:
+            while True:
+                method, properties, body = channel.basic_get(QUEUE, auto_ack=True)
+                if method is None or properties is None or body is None:
+                    return messages
+                messages.append((properties, json.loads(body)))
+
+    def order_ids(self) -> list[str]:
+        """Take everything out of the queue; return the orders' ids."""
+        return [body["order_id"] for _, body in self.take()]
+
+
+class Gateway:
+    """A gateway with volumes in `directory`; further `variables` go over the usual ones."""
+
+    def __init__(self, directory: Path, broker: RabbitMQ, variables: Mapping[str, str] | None = None) -> None:
+        self.orders_directory = directory / "orders"
+        self.log_directory = directory / "log"
+        secrets_directory = directory / "secrets"
+        for each in (self.orders_directory, self.log_directory, secrets_directory):
+            each.mkdir(exist_ok=True)
+        (secrets_directory / "rabbitmq_password").write_text(broker.password)
+        self.port = free_port()
+        self._output = directory / "output"
+        self._process: subprocess.Popen[bytes] | None = None
+        nobody = f"http://127.0.0.1:{free_port()}"
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{ROOT}/srcs/common:{ROOT}/srcs/api-gateway-app",
+            "SERVICE_NAME": "api-gateway-app",
+            "LISTEN_PORT": str(self.port),
+            "METRICS_PORT": str(free_port()),
+            "WORKERS": "2",
+            "THREADS": "16",
+            "DRAIN_SECONDS": "0",
+            "SECRETS_DIRECTORY": str(secrets_directory),
+            "INVENTORY_SERVICE_URL": nobody,
+            "BILLING_SERVICE_URL": nobody,
+            "RABBITMQ_HOST": "127.0.0.1",
+            "RABBITMQ_PORT": str(broker.port),
+            "RABBITMQ_USER": broker.user,
+            "ORDERS_DIRECTORY": str(self.orders_directory),
+            "ACCESS_LOG_DIRECTORY": str(self.log_directory),
+            **(variables or {}),
+        }
+
+    @property
+    def output(self) -> str:
+        """What it has written to standard output and error."""
+        return self._output.read_text()
+
+    def start(self) -> None:
+        """Start it; returns when it answers."""
+        # Its process id and metrics: nothing of an earlier run.
+        temporary = tempfile.mkdtemp(dir=self._output.parent)
+        environment = self._environment | {
+            "TMPDIR": temporary,
+            "PROMETHEUS_MULTIPROC_DIR": f"{temporary}/metrics",
+        }
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "api_gateway_app", "serve"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        wait_until(self._answers, "the gateway answers")
+
+    def _answers(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"The gateway ended:\n{self.output[-3000:]}")
+        try:
+            return self.request("GET", "/health/live").status == 200
+        except OSError:
+            return False
+
+    def wait_for_broker(self) -> None:
+        """Wait until both workers are connected to the broker."""
+        wait_until(lambda: self.metric('publishers{state="ready"}') == 2, "both workers are connected")
+
+    def stop(self) -> int:
+        """Stop it as Docker does; return its exit code."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
+    def kill(self) -> None:
+        """End all of its processes as a crash of the machine would."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 15,
+    ) -> Answer:
+        """Send one request; a body that is no bytes goes as JSON."""
+        fields = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            fields = {"Content-Type": "application/json"} | fields
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)) as connection:
+            connection.request(method, path, body, fields)
+            response = connection.getresponse()
+            return Answer(response.status, response.getheaders(), response.read())
+
+    def post_order(self, order: Mapping[str, Any] | None = None, key: str | None = None) -> Answer:
+        """Place an order."""
+        order = order or {"user_id": "20", "number_of_items": "99", "total_amount": "250"}
+        return self.request("POST", "/api/billing", order, {"Idempotency-Key": key} if key else None)
+
+    def health(self) -> Any:
+        """Return what /health/ready says."""
+        return self.request("GET", "/health/ready").json()
+
+    def metric(self, sample: str) -> float:
+        """Return one sample of the metrics, over all workers; 0 if there is none."""
+        port = int(self._environment["METRICS_PORT"])
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        values = [line.removeprefix(sample) for line in lines if line.startswith(f"{sample} ")]
+        return float(values[0]) if values else 0.0
+
+
+StartGateway = Callable[..., Gateway]
+"""What the fixture `start_gateway` gives: takes environment variables, returns a gateway that answers."""

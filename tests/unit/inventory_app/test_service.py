@@ -1,0 +1,179 @@
+"""The app as it runs in its container: processes, health, signals, and a database that fails."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from helpers import Database, RunningApp, running_app
+from servers import wait_until
+
+
+@pytest.fixture
+def service(database: Database, tmp_path: Path) -> Iterator[RunningApp]:
+    with running_app("inventory_app", tmp_path / "app", database.app) as app:
+        app.wait_for("/health/ready", 200)
+        yield app
+
+
+def test_migrating_twice_changes_nothing(movies_database: Database) -> None:
+    before = movies_database.execute("SELECT * FROM alembic_version")
+    movies_database.run_app("inventory_app", "migrate")
+    assert movies_database.execute("SELECT * FROM alembic_version") == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE mine (x int)", "TRUNCATE movies", "DROP TABLE movies", "SELECT * FROM alembic_version"],
+)
+def test_the_app_may_do_nothing_but_read_and_write_its_table(database: Database, statement: str) -> None:
+    password = (Path(database.app["SECRETS_DIRECTORY"]) / "database_password").read_text().strip()
+    connection = psycopg2.connect(
+        host="127.0.0.1",
+        port=database.server.port,
+        dbname=database.name,
+        user=database.app["DATABASE_USER"],
+        password=password,
+    )
+    with connection, connection.cursor() as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cursor.execute(statement)
+    connection.close()
+
+
+def test_a_list_whose_database_dies_half_way_breaks_the_connection(
+    service: RunningApp, database: Database
+) -> None:
+    database.execute(
+        "INSERT INTO movies (title, description) SELECT 'x', repeat('y', 9000) FROM generate_series(1, 3000)"
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+    connection.request("GET", "/api/movies")
+    response = connection.getresponse()
+    assert response.status == 200
+    beginning = response.read(100_000)
+    database.server.stop("immediate")
+    try:
+        with pytest.raises(http.client.IncompleteRead) as broken:
+            response.read()
+        got = len(beginning) + len(broken.value.partial)
+        assert got < int(response.headers["Content-Length"])
+        assert b"]}" not in broken.value.partial
+        assert service.get("/api/movies").status == 503
+        assert service.get("/health/live").status == 200
+    finally:
+        database.server.start()
+    service.wait_for("/health/ready", 200)
+    assert len(service.get("/api/movies").json()["movies"]) == 3000
+
+
+def test_without_its_database_it_lives_is_not_ready_and_comes_back_by_itself(
+    service: RunningApp, database: Database
+) -> None:
+    database.server.stop("immediate")
+    try:
+        ready = service.get("/health/ready")
+        assert ready.status == 503
+        assert ready.json()["status"] == "unready"
+        assert ready.json()["dependencies"]["database"]["status"] == "down"
+        assert service.get("/health/live").status == 200
+        answer = service.get("/api/movies")
+        assert answer.status == 503
+        assert answer.headers["Retry-After"]
+        assert answer.json()["title"] == "Service Unavailable"
+    finally:
+        database.server.start()
+    service.wait_for("/health/ready", 200)
+    assert service.get("/api/movies").status == 200
+
+
+def test_a_database_that_stands_still_is_given_up_in_time(service: RunningApp, database: Database) -> None:
+    assert service.get("/api/movies").status == 200
+    database.server.pause()
+    try:
+        started = time.monotonic()
+        ready = service.get("/health/ready")
+        assert ready.status == 503
+        assert time.monotonic() - started < 4
+        assert service.get("/api/movies", timeout=15).status == 503
+        assert service.get("/health/live").status == 200
+    finally:
+        database.server.resume()
+    service.wait_for("/health/ready", 200)
+    assert service.get("/api/movies").status == 200
+
+
+def test_it_starts_without_a_database_and_waits_inside(database: Database, tmp_path: Path) -> None:
+    database.server.stop("fast")
+    try:
+        with running_app("inventory_app", tmp_path / "app", database.app) as service:
+            assert service.get("/health/ready").status == 503
+            assert service.process.poll() is None
+            database.server.start()
+            service.wait_for("/health/ready", 200)
+    finally:
+        if not (database.server.directory / "data" / "postmaster.pid").exists():
+            database.server.start()
+
+
+def test_a_new_password_is_read_when_the_next_connection_is_made(database: Database, tmp_path: Path) -> None:
+    secrets_directory = tmp_path / "secrets"
+    secrets_directory.mkdir()
+    password_file = secrets_directory / "database_password"
+    password_file.write_text("not yet the password")
+    variables = {**database.app, "SECRETS_DIRECTORY": str(secrets_directory)}
+    with running_app("inventory_app", tmp_path / "app", variables) as service:
+        assert service.get("/health/ready").status == 503
+        right = Path(database.app["SECRETS_DIRECTORY"]) / "database_password"
+        # As Ansible replaces it: a new file under the old name.
+        (secrets_directory / "new").write_text(right.read_text())
+        (secrets_directory / "new").rename(password_file)
+        service.wait_for("/health/ready", 200)
+
+
+def test_a_candidate_is_ready_before_the_schema_is_new(database: Database, tmp_path: Path) -> None:
+    database.execute("ALTER TABLE movies RENAME TO movies_of_old")
+    try:
+        with running_app("inventory_app", tmp_path / "a", {**database.app, "CANDIDATE": "true"}) as service:
+            service.wait_for("/health/ready", 200)
+        with running_app("inventory_app", tmp_path / "b", database.app) as service:
+            assert service.get("/health/ready").status == 503
+    finally:
+        database.execute("ALTER TABLE movies_of_old RENAME TO movies")
+
+
+def test_the_request_id_is_in_the_answer_and_in_the_log(service: RunningApp) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    connection.request("GET", "/api/movies", headers={"X-Request-ID": "trace me"})
+    response = connection.getresponse()
+    response.read()
+    assert response.headers["X-Request-ID"] == "trace me"
+    connection.close()
+    wait_until(lambda: "trace me" in service.log(), "the request is logged")
+    lines = [json.loads(line) for line in service.log().splitlines()]
+    [line] = [line for line in lines if line.get("request_id") == "trace me"]
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/api/movies", 200)
+    assert line["duration_ms"] > 0
+    assert {"time", "level", "service", "logger", "message"} <= line.keys()
+
+
+@pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_dies_ends_the_whole_app(service: RunningApp, killed: signal.Signals) -> None:
+    [worker] = service.children()
+    os.kill(worker, killed)
+    assert service.process.wait(20) != 0
+
+
+def test_numbers_are_right_over_all_workers(database: Database, tmp_path: Path) -> None:
+    with running_app("inventory_app", tmp_path / "app", {**database.app, "WORKERS": "2"}) as service:
+        for _ in range(40):
+            assert service.get("/api/movies").status == 200
+        sample = 'http_requests_total{method="GET",route="/api/movies",service="inventory-app",status="200"}'
+        assert service.metric(sample) == 40
+        assert len(list((tmp_path / "app" / "metrics").glob("counter_*.db"))) >= 2

@@ -1,0 +1,332 @@
+"""Private PostgreSQL and RabbitMQ servers for the tests, from Debian's packages.
+
+Each lives in a temporary directory, listens on a free loopback port, and is stopped at the end.
+As root they run under another account, because PostgreSQL refuses to run as root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import psycopg2
+
+POSTGRESQL_PACKAGE: Final = "postgresql-15"
+RABBITMQ_PACKAGE: Final = "rabbitmq-server"
+START_SECONDS: Final = 60
+
+
+class MissingServerError(Exception):
+    """A server's program is not installed; the text names the Debian package that has it."""
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Return as soon as `condition` holds; fail after `seconds`, saying what did not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: did not happen within {seconds} s")
+        time.sleep(0.02)
+
+
+def _account(name: str) -> str | None:
+    """Return the account to run as where we are root: the package's own one, else nobody."""
+    if os.getuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(name).pw_name
+    except KeyError:
+        return "nobody"
+
+
+def _directory(prefix: str, account: str | None) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    if account:
+        shutil.chown(directory, account)
+    return directory
+
+
+class PostgreSQL:
+    """A PostgreSQL server with the superuser `postgres` and the group role `app`."""
+
+    def __init__(self) -> None:
+        self._account = _account("postgres")
+        self._binaries = self._find_binaries()
+        self.directory = _directory("unit-postgres-", self._account)
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(12)
+
+    @staticmethod
+    def _find_binaries() -> Path:
+        for version in ("15", "16", "17"):
+            directory = Path(f"/usr/lib/postgresql/{version}/bin")
+            if (directory / "initdb").exists():
+                return directory
+        raise MissingServerError(
+            f"The unit tests need a real PostgreSQL server: apt-get install {POSTGRESQL_PACKAGE} "
+            "(or the distribution's own version, 16 or 17)."
+        )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        result = subprocess.run(
+            [self._binaries / program, *arguments],
+            user=self._account,
+            group=None,
+            extra_groups=[] if self._account else None,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+        if result.returncode:
+            raise RuntimeError(f"{program} failed:\n{result.stdout}")
+
+    def create(self) -> None:
+        """Make the cluster and start it."""
+        password_file = self.directory / "password"
+        password_file.write_text(self.password)
+        if self._account:
+            shutil.chown(password_file, self._account)
+        self._run(
+            "initdb",
+            f"--pgdata={self.directory / 'data'}",
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            f"--pwfile={password_file}",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        )
+        self.start()
+        self.execute("CREATE ROLE app NOLOGIN")
+
+    def start(self) -> None:
+        """Start the server; returns when it answers."""
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} "
+            "-c fsync=off -c jit=off -c shared_buffers=32MB -c max_connections=60"
+        )
+        self._run(
+            "pg_ctl",
+            "start",
+            "-w",
+            f"--pgdata={self.directory / 'data'}",
+            f"--log={self.directory / 'log'}",
+            f"--options={options}",
+        )
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server: "fast" as an administrator would, "immediate" as a crash would."""
+        self._run("pg_ctl", "stop", "-w", f"--mode={mode}", f"--pgdata={self.directory / 'data'}")
+
+    def pause(self) -> None:
+        """Let the server stand still, with its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        postmaster = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for process_id in (postmaster, *map(int, children)):
+            os.kill(process_id, number)
+
+    def connect(self, database: str = "postgres") -> psycopg2.extensions.connection:
+        """Return a connection as the superuser."""
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=self.port, dbname=database, user="postgres", password=self.password
+        )
+        connection.autocommit = True
+        return connection
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Run one statement as the superuser, and return its rows."""
+        connection = self.connect(database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def create_database(self, name: str) -> Mapping[str, str]:
+        """Make a database with an owner for migrations and an account for the app.
+
+        Returns:
+            each account's password.
+        """
+        accounts = {f"{name}_owner": secrets.token_urlsafe(12), f"{name}_app": secrets.token_urlsafe(12)}
+        for account, password in accounts.items():
+            self.execute(f"CREATE ROLE {account} LOGIN PASSWORD '{password}'")
+        self.execute(f"GRANT app TO {name}_app")
+        self.execute(f"CREATE DATABASE {name} OWNER {name}_owner")
+        return accounts
+
+    def destroy(self) -> None:
+        """Stop the server and remove its files."""
+        if (self.directory / "data" / "postmaster.pid").exists():
+            self.resume()
+            self.stop()
+        shutil.rmtree(self.directory)
+
+
+class RabbitMQ:
+    """A RabbitMQ server with one administrator, and no other account."""
+
+    user: Final = "administrator"
+
+    def __init__(self) -> None:
+        self._account = _account("rabbitmq")
+        self._binaries = Path("/usr/lib/rabbitmq/bin")
+        if not (self._binaries / "rabbitmq-server").exists():
+            raise MissingServerError(
+                f"The unit tests need a real RabbitMQ server: apt-get install {RABBITMQ_PACKAGE}"
+            )
+        self.directory = _directory("unit-rabbitmq-", self._account)
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(12)
+        # Short names resolve everywhere; the name must be unlike that of any other broker here.
+        self._node = f"unit{self.port}@localhost"
+        self._epmd_port = free_port()
+        self._distribution_port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _environment(self) -> dict[str, str]:
+        home = str(self.directory)
+        return {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": home,
+            "LC_ALL": "C.UTF-8",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_CONF_ENV_FILE": f"{home}/env.conf",
+            "RABBITMQ_CONFIG_FILE": f"{home}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{home}/plugins",
+            "RABBITMQ_MNESIA_BASE": f"{home}/data",
+            "RABBITMQ_LOG_BASE": f"{home}/log",
+            "RABBITMQ_PID_FILE": f"{home}/pid",
+            # Small: the tests share two cores with everything else.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +A 8",
+        }
+
+    def create(self) -> None:
+        """Write the configuration and start the server."""
+        configuration = (
+            f"default_user = {self.user}\n"
+            f"default_pass = {self.password}\n"
+            "loopback_users = none\n"
+            "vm_memory_high_watermark.absolute = 256MB\n"
+            "disk_free_limit.absolute = 50MB\n"
+            "heartbeat = 10\n"
+        )
+        for name, content in (("rabbitmq.conf", configuration), ("plugins", "[].\n"), ("env.conf", "")):
+            file = self.directory / name
+            file.write_text(content)
+            if self._account:
+                shutil.chown(file, self._account)
+        self.start()
+
+    def start(self) -> None:
+        """Start the server; returns when it takes connections."""
+        with (self.directory / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                [self._binaries / "rabbitmq-server"],
+                user=self._account,
+                extra_groups=[] if self._account else None,
+                cwd=self.directory,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        wait_until(self._is_listening, "RabbitMQ listens", START_SECONDS)
+
+    def _is_listening(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"RabbitMQ ended:\n{(self.directory / 'output').read_text()[-3000:]}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Let the server stand still, with its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self._signal(signal.SIGCONT)
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl and return what it prints."""
+        return subprocess.run(
+            [self._binaries / "rabbitmqctl", "--quiet", *arguments],
+            user=self._account,
+            extra_groups=[] if self._account else None,
+            cwd=self.directory,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=True,
+        ).stdout
+
+    def destroy(self) -> None:
+        """Stop the server and remove its files."""
+        self.kill()
+        self._stop_epmd()
+        shutil.rmtree(self.directory)
+
+    def _stop_epmd(self) -> None:
+        """End the name server of Erlang that this broker started for itself, on a port of its own.
+
+        It refuses as long as it believes that the broker lives, for a moment after its end.
+        """
+
+        def has_ended() -> bool:
+            command = ["epmd", "-port", str(self._epmd_port), "-kill"]
+            subprocess.run(
+                command, env=self._environment(), capture_output=True, timeout=START_SECONDS, check=False
+            )
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self._epmd_port)) != 0
+
+        wait_until(has_ended, "epmd ends")

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+from openapi_spec_validator import validate
+from tests.api import Api
+
+OPERATIONS = {
+    ("get", "/api/movies"),
+    ("post", "/api/movies"),
+    ("delete", "/api/movies"),
+    ("get", "/api/movies/{}"),
+    ("put", "/api/movies/{}"),
+    ("delete", "/api/movies/{}"),
+    ("post", "/api/billing"),
+    ("get", "/api/billing/{}"),
+    ("get", "/health/live"),
+    ("get", "/health/ready"),
+}
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+
+
+class Assets(HTMLParser):
+    """Collects what a page loads."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.urls: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if value and (name == "src" or (name == "href" and tag == "link")):
+                self.urls.append(value)
+
+
+def test_the_openapi_document_is_valid(api: Api) -> None:
+    response = api.get("/openapi.json")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].split(";")[0] == "application/json"
+    validate(response.json())
+
+
+def test_the_openapi_document_describes_every_call_of_the_contract(api: Api) -> None:
+    described = {
+        (method, "".join("{}" if part.startswith("{") else part for part in _parts(path)))
+        for path, item in api.get("/openapi.json").json()["paths"].items()
+        for method in METHODS & item.keys()
+    }
+    assert described >= OPERATIONS
+
+
+def _parts(path: str) -> list[str]:
+    return path.replace("{", "\0{").replace("}", "}\0").split("\0")
+
+
+def test_every_described_error_is_a_problem_document(api: Api) -> None:
+    document = api.get("/openapi.json").json()
+    for name, response in document["components"]["responses"].items():
+        assert "application/problem+json" in response["content"], name
+
+
+def test_the_docs_page_needs_nothing_from_another_site(api: Api) -> None:
+    response = api.get("/docs")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].split(";")[0] == "text/html"
+    assets = Assets(response.text).urls
+    assert assets, "a page to try the API from has a script"
+    for asset in assets:
+        url = urljoin(f"{api.url}/docs", asset)
+        assert urlsplit(url).netloc == urlsplit(api.url).netloc, asset
+        loaded = api.get(url.removeprefix(api.url))
+        assert loaded.status_code == 200, asset
+        assert loaded.content, asset
+        if loaded.headers["Content-Type"].startswith("text/css"):
+            assert "url(http" not in loaded.text
+            assert "@import" not in loaded.text
+
+
+def test_the_docs_page_works_at_both_of_its_addresses(api: Api) -> None:
+    for page in ("/docs", "/docs/"):
+        for asset in Assets(api.get(page).text).urls:
+            path = urljoin(api.url + page, asset).removeprefix(api.url)
+            assert api.get(path).status_code == 200, f"{asset} from {page}"
+
+
+def test_the_front_page_leads_to_the_docs(api: Api) -> None:
+    response = api.get("/")
+    if response.status_code == 200:
+        assert response.headers["Content-Type"].split(";")[0] == "text/html"
+    else:
+        assert response.status_code in {301, 302, 303, 307, 308}
+        assert urljoin(f"{api.url}/", response.headers["Location"]) == f"{api.url}/docs"

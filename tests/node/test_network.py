@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+
+from tests.node.node import Node
+from tests.node.platform import APPS, NAMES, NETWORK, SERVICES, Service
+from tests.settings import MANAGEMENT_ADDRESS
+
+ADDRESSES = {3000: "0.0.0.0", 15672: MANAGEMENT_ADDRESS}  # noqa: S104
+
+
+def test_there_is_one_user_defined_bridge_network_with_exactly_the_six(node: Node) -> None:
+    networks = node.everything["networks"]
+    assert networks.keys() - {"bridge", "host", "none"} == {NETWORK}
+    assert networks[NETWORK]["Driver"] == "bridge"
+    assert {member["Name"] for member in networks[NETWORK]["Containers"].values()} == set(NAMES)
+
+
+def test_it_is_in_that_network_only(node: Node, service: Service) -> None:
+    assert set(node.containers[service.name]["NetworkSettings"]["Networks"]) == {NETWORK}
+
+
+def test_containers_find_each_other_by_name(node: Node) -> None:
+    addresses = {
+        name: container["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
+        for name, container in node.inspect(*NAMES).items()
+    }
+    for asking, answer in node.in_each(f"getent ahostsv4 {' '.join(NAMES)} | grep STREAM").items():
+        found = {line.split()[2]: line.split()[0] for line in answer.splitlines() if len(line.split()) > 2}
+        assert found.items() >= {n: a for n, a in addresses.items() if n != asking}.items(), asking
+
+
+def test_it_listens_on_its_ports(node: Node) -> None:
+    targets = [(service.name, port) for service in SERVICES for port in sorted(service.listens_on)]
+    script = f"""
+import json, socket
+closed = []
+for name, port in {targets!r}:
+    try:
+        socket.create_connection((name, port), timeout=5).close()
+    except OSError as error:
+        closed.append(f"{{name}}:{{port}}: {{error}}")
+print(json.dumps(closed))
+"""
+    assert node.python("inventory-app", script) == []
+
+
+def test_its_published_ports_are_those_of_the_contract(node: Node, service: Service) -> None:
+    published = {
+        (port, binding["HostIp"], binding["HostPort"])
+        for port, bindings in node.containers[service.name]["NetworkSettings"]["Ports"].items()
+        for binding in bindings or []
+        # Where the node has IPv6, "0.0.0.0" also means "::".
+        if binding["HostIp"] != "::"
+    }
+    assert published == {(f"{port}/tcp", ADDRESSES[port], str(port)) for port in service.published}
+
+
+def test_nobody_else_publishes_a_port(node: Node) -> None:
+    publishers = {
+        container["Name"].removeprefix("/")
+        for container in node.everything["containers"]
+        if any(container["HostConfig"]["PortBindings"].values())
+    }
+    assert publishers == {service.name for service in SERVICES if service.published}
+
+
+def test_the_engine_listens_on_those_ports_only(node: Node) -> None:
+    listening = set()
+    for line in node.everything["listeners"]:
+        if "docker-proxy" in line or '"dockerd"' in line:
+            match = re.search(r"(\S+):(\d+)\s", line)
+            assert match, line
+            if match[1] not in {"[::]", "*"}:
+                listening.add((match[1], int(match[2])))
+    assert listening == {(address, port) for port, address in ADDRESSES.items()}
+
+
+def test_the_metrics_are_in_the_network_and_count_over_all_workers(node: Node) -> None:
+    script = f"""
+import json, re, socket, urllib.request
+PORTS = {{name: 3000 if name == "api-gateway-app" else 8080 for name in {APPS!r}}}
+
+def get(name, port, path):
+    with urllib.request.urlopen(f"http://{{name}}:{{port}}{{path}}", timeout=10) as answer:
+        return answer.read().decode()
+
+def requests_to_live(name):
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in get(name, 9090, "/metrics").splitlines()
+        if line.startswith("http_requests_total{{") and "/health/live" in line
+    )
+
+result = {{}}
+for name, port in PORTS.items():
+    before = requests_to_live(name)
+    for _ in range(40):  # a connection each, so that every worker gets some
+        get(name, port, "/health/live")
+    result[name] = requests_to_live(name) - before
+print(json.dumps(result))
+"""
+    for name, counted in node.python("inventory-app", script).items():
+        assert counted == 40, name

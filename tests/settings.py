@@ -1,0 +1,40 @@
+"""What the tests of a running platform are told through the environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from env_file import load
+
+ROOT: Final = Path(__file__).parents[1]
+
+
+def _url(variable: str, port: int) -> str:
+    """Takes an address from the environment, or where Docker published the port of the node PLATFORM_NODE."""
+    address = f"localhost:{port}"
+    if node := os.environ.get("PLATFORM_NODE"):
+        published = subprocess.run(
+            ["docker", "port", node, str(port)], check=True, capture_output=True, text=True
+        )
+        address = published.stdout.splitlines()[0]
+    return os.environ.get(variable, f"http://{address}").rstrip("/")
+
+
+PLATFORM_URL: Final = _url("PLATFORM_URL", 3000)
+MANAGEMENT_URL: Final = _url("PLATFORM_MANAGEMENT_URL", 15672)
+
+MANAGEMENT_ADDRESS: Final = os.environ.get("PLATFORM_MANAGEMENT_ADDRESS", "127.0.0.1")
+"""The node's address of the management page: `platform_management_address` of the inventory."""
+
+ENV_FILE: Final = Path(os.environ.get("PLATFORM_ENV_FILE", ROOT / ".env"))
+
+PATIENCE: Final = float(os.environ.get("PLATFORM_PATIENCE", "1"))
+"""Multiplies how long a condition is waited for; more for a slow machine (an emulated one: 10)."""
+
+
+def load_env(path: Path) -> dict[str, str]:
+    """Read the installation's `.env`; raises env_file.EnvFileError when it is wrong."""
+    return dict(load(path))

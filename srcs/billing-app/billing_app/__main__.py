@@ -1,5 +1,7 @@
 """`python -m billing_app serve` and `python -m billing_app migrate`."""
 
+from pathlib import Path
+
 from platform_common.cli import run
 
 
@@ -20,9 +22,9 @@ def serve() -> int:
 
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    from billing_app.migrate import migrate as migrate_database
+    from platform_common.migrations import migrate as migrate_database
 
-    migrate_database()
+    migrate_database(Path(__file__).parent / "migrations")
 
 
 if __name__ == "__main__":

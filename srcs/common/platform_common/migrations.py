@@ -11,7 +11,9 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from platform_common.settings import SettingsError
+from platform_common.database import DatabaseSettings, make_engine
+from platform_common.logs import configure_logging
+from platform_common.settings import BaseSettings, Environment, SettingsError
 
 LOCK_SECONDS: Final = 10
 # Any number that nothing else in these databases uses: two migrations never run at once.
@@ -19,16 +21,35 @@ _ADVISORY_LOCK: Final = 7_102_413
 _logger = logging.getLogger(__name__)
 
 
-def migrate(engine: Engine, migrations: Path) -> None:
-    """Bring the database to the newest schema, in one transaction.
+def migrate(migrations: Path) -> None:
+    """Bring the database to the newest schema, in one transaction, as the account in DATABASE_USER.
+
+    Only the settings of the database are read: the account of the migrations has no other secrets.
 
     Args:
-        engine: connects as the account that owns the tables, without autocommit.
         migrations: the directory that holds env.py and versions/.
 
     Raises:
-        SettingsError: the database does not let us in.
+        SettingsError: a setting is missing, or the database does not let us in.
     """
+    env = Environment()
+    base, database = BaseSettings.read(env), DatabaseSettings.read(env)
+    configure_logging(base.service_name, base.log_level)
+    engine = make_engine(
+        database,
+        f"{base.service_name} migrate",
+        pool_size=1,
+        isolation_level="READ COMMITTED",
+        statement_seconds=0,
+        answer_seconds=600,
+    )
+    try:
+        _upgrade(engine, migrations)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(engine: Engine, migrations: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations))
     try:

@@ -1,5 +1,7 @@
 """`python -m inventory_app serve` and `python -m inventory_app migrate`."""
 
+from pathlib import Path
+
 from platform_common.cli import run
 
 
@@ -15,9 +17,9 @@ def serve() -> int:
 
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    from inventory_app.migrate import migrate as migrate_database
+    from platform_common.migrations import migrate as migrate_database
 
-    migrate_database()
+    migrate_database(Path(__file__).parent / "migrations")
 
 
 if __name__ == "__main__":

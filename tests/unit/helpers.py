@@ -54,7 +54,7 @@ class Database:
         """Run a command of an app as the account for migrations; fail if it fails."""
         result = subprocess.run(
             [sys.executable, "-m", package, command],
-            env=base_environment() | {"SERVICE_NAME": package, **OTHER_SETTINGS, **self.owner},
+            env=base_environment() | {"SERVICE_NAME": package, **self.owner},
             capture_output=True,
             text=True,
             timeout=60,
@@ -66,9 +66,6 @@ class Database:
 
 # The gateway's tests use the default one, with a topology of their own.
 VIRTUAL_HOST: Final = "billing"
-
-# The command `migrate` reads all of an app's settings, also those of the broker.
-OTHER_SETTINGS: Final = {"RABBITMQ_HOST": "127.0.0.1", "RABBITMQ_USER": "nobody"}
 
 
 def make_database(server: PostgreSQL, name: str, directory: Path) -> Database:

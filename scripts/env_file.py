@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes and checks `.env`, the file that holds this installation's accounts, passwords and addresses.
 
-The keys and their rules are in `RULES`; `.env.example` is the file to start from. The syntax is
+The keys and their rules are in `RULES` and `OPTIONAL_RULES`; `.env.example` is the file to start from. The syntax is
 python-dotenv's, without interpolation: a `$` in a password stands for itself.
 """
 
@@ -28,12 +28,15 @@ ROOT = Path(__file__).resolve().parent.parent
 EXIT_BAD_FILE = 2
 PASSWORD_LENGTH = 32
 PASSWORD_MINIMUM = 12
+TOKEN_MINIMUM = 16
 EXTRA_PREFIX = "EXTRA_"
 PASSWORD_SUFFIXES = ("_PASSWORD", "_PASS")
 
 # PostgreSQL cuts a longer identifier without an error (manual, 4.1.1: NAMEDATALEN - 1 bytes).
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+# RFC 6750, section 2.1: the characters of a bearer token.
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 NEWLINE = re.compile(r"\r\n|\n|\r")
 
 Rule = Callable[[str], "str | None"]
@@ -136,6 +139,15 @@ def _password(value: str) -> str | None:
     return None
 
 
+def _token(value: str) -> str | None:
+    """Never tells the value, as for a password."""
+    if not TOKEN.fullmatch(value):
+        return "holds a character that a bearer token cannot have: use letters, digits and - . _ ~ + /"
+    if len(value) < TOKEN_MINIMUM:
+        return f"has {len(value)} characters: use at least {TOKEN_MINIMUM}"
+    return None
+
+
 def _printable(value: str) -> str | None:
     return "holds a NUL character: remove it" if "\0" in value else None
 
@@ -166,6 +178,7 @@ RULES: Mapping[str, Rule] = {
     "HEALTH_RABBITMQ_USER": _broker_account,
     "HEALTH_RABBITMQ_PASSWORD": _password,
 }
+OPTIONAL_RULES: Mapping[str, Rule] = {"API_TOKEN": _token}
 
 ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
     "the inventory database": (
@@ -306,19 +319,21 @@ def _problems_of(entries: list[Entry], name: str) -> list[str]:
 
 def _problem_of(entry: Entry, name: str) -> str | None:
     where = f"{name}, line {entry.line}: {entry.key}"
-    rule = RULES.get(entry.key)
+    rule = {**RULES, **OPTIONAL_RULES}.get(entry.key)
     if rule is None and re.fullmatch(EXTRA_PREFIX + r"[A-Z0-9_]+", entry.key):
         if not entry.key.endswith(PASSWORD_SUFFIXES):
             problem = _printable(entry.value)
             return f"{where} {problem}." if problem else None
         rule = _password
     if rule is None:
-        near = difflib.get_close_matches(entry.key.upper(), RULES, n=1)
+        near = difflib.get_close_matches(entry.key.upper(), [*RULES, *OPTIONAL_RULES], n=1)
         meant = f"did you mean {near[0]}? If not, " if near else ""
         return (
             f"{where} is no known key; {meant}remove it, or begin it with {EXTRA_PREFIX} "
             "if it belongs to a service of your own."
         )
+    if not entry.value.strip() and entry.key in OPTIONAL_RULES:
+        return f"{where} is empty; give it a value, or put # before it."
     if not entry.value.strip():
         return f"{where} is empty; give it a value (.env.example shows how)."
     problem = rule(entry.value)

@@ -20,6 +20,7 @@ from api_gateway_app.orders.store import OrderStore, StoreLimits
 from api_gateway_app.refused_bodies import init_refused_bodies
 from api_gateway_app.settings import Settings
 from api_gateway_app.slow_clients import limit_stalled_clients
+from api_gateway_app.token import init_token
 from api_gateway_app.upstream.relay import Upstream
 from platform_common.app import make_app
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> Flask:
     )
     init_access_log(app, access_log)
     init_refused_bodies(app)
+    init_token(app, settings.api_token)
     app.register_blueprint(make_movies_blueprint(inventory))
     app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store), billing))
     app.register_blueprint(make_docs_blueprint())

@@ -369,6 +369,44 @@ def test_every_other_character_of_a_password_stands_for_itself(good: Path, value
     assert env_file.load(good)["POSTGRES_PASSWORD"] == value
 
 
+# --- the token, which may be left out ---------------------------------------------------------
+
+TOKEN = "0123456789abcdef"
+
+
+def with_token(good: Path, token: str) -> Path:
+    good.write_text(f"{good.read_text()}API_TOKEN={token}\n")
+    return good
+
+
+@pytest.mark.parametrize("token", [TOKEN, "a-b._~+/" * 4, "c2VjcmV0IG9mIG1pbmU=="])
+def test_a_token_is_accepted(good: Path, token: str) -> None:
+    assert env_file.load(with_token(good, token))["API_TOKEN"] == token
+
+
+def test_a_token_may_be_left_out(good: Path) -> None:
+    assert "API_TOKEN" not in env_file.load(good)
+    assert "#API_TOKEN=" in EXAMPLE.read_text()
+
+
+def test_a_short_token_is_refused_without_showing_it(good: Path) -> None:
+    sentence = only_problem(with_token(good, TOKEN[:-1]))
+    assert "has 15 characters: use at least 16" in sentence
+    assert TOKEN[:-1] not in sentence
+
+
+@pytest.mark.parametrize("token", ["'sixteen and more'", '"sixteen\\tand-more"', "sixteen-und-mähr", "a,b" * 9])
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(good: Path, token: str) -> None:
+    sentence = only_problem(with_token(good, token))
+    assert "a character that a bearer token cannot have" in sentence
+    assert token.strip("'\"") not in sentence
+
+
+@pytest.mark.parametrize("empty", ["", "''", '"  "'])
+def test_an_empty_token_is_refused_rather_than_taken_for_none(good: Path, empty: str) -> None:
+    assert "API_TOKEN is empty; give it a value, or put # before it." in only_problem(with_token(good, empty))
+
+
 # --- the command line -----------------------------------------------------------------------
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes and checks `.env`, the file that holds this installation's accounts, passwords and addresses.
 
-The keys and their rules are in `RULES` and `OPTIONAL_RULES`; `.env.example` is the file to start from. The syntax is
-python-dotenv's, without interpolation: a `$` in a password stands for itself.
+The keys and their rules are in `RULES` and `OPTIONAL_RULES`; `.env.example` is the file to start from.
+The syntax is python-dotenv's, without interpolation: a `$` in a password stands for itself.
 """
 
 from __future__ import annotations

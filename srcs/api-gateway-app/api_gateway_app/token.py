@@ -47,7 +47,9 @@ def init_token(app: Flask, token: SecretFile) -> None:
         if not changes:
             return
         if given is None or given.type != "bearer" or not given.token:
-            raise _unauthorized("Send the header Authorization: Bearer TOKEN, with API_TOKEN of .env as TOKEN.")
+            raise _unauthorized(
+                "Send the header Authorization: Bearer TOKEN, with API_TOKEN of .env as TOKEN."
+            )
         if not hmac.compare_digest(given.token.encode(), expected.encode()):
             raise _unauthorized("This token is not the right one: send API_TOKEN of .env.")
 

@@ -395,7 +395,9 @@ def test_a_short_token_is_refused_without_showing_it(good: Path) -> None:
     assert TOKEN[:-1] not in sentence
 
 
-@pytest.mark.parametrize("token", ["'sixteen and more'", '"sixteen\\tand-more"', "sixteen-und-mähr", "a,b" * 9])
+@pytest.mark.parametrize(
+    "token", ["'sixteen and more'", '"sixteen\\tand-more"', "sixteen-und-mähr", "a,b" * 9]
+)
 def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(good: Path, token: str) -> None:
     sentence = only_problem(with_token(good, token))
     assert "a character that a bearer token cannot have" in sentence

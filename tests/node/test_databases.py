@@ -217,7 +217,7 @@ def test_an_app_that_got_out_of_hand_can_do_no_more_than_its_work(
         "CREATE ROLE mine",
         f"DROP DATABASE {database.name}",
         f"DROP TABLE {database.table}",
-        f"CREATE INDEX mine ON {database.table} (id)",
+        f"CREATE INDEX mine ON {database.table} ((1))",
         f"GRANT SELECT ON {database.table} TO PUBLIC",
         f"COPY {database.table} FROM PROGRAM 'id'",
         f"COPY {database.table} FROM '/etc/passwd'",
@@ -240,7 +240,7 @@ def test_an_app_that_got_out_of_hand_can_do_no_more_than_its_work(
         *(
             statement.format(table=database.table)
             for right, statement in (
-                ("UPDATE", "UPDATE {table} SET id = id"),
+                ("UPDATE", "UPDATE {table} SET user_id = user_id"),
                 ("DELETE", "DELETE FROM {table}"),
             )
             if right not in database.rights

@@ -144,7 +144,10 @@ def _nested_default_problems(role: Role, options: dict[str, Option]) -> Iterator
         elif value and _shown(entry.options[name].default) != _shown(value):
             told = entry.options[name].default
             shown = "has no default" if told is NO_DEFAULT else f"is {_shown(told)}"
-            yield f"{where} is {_shown(value)} in __{role.name}_defaults and {shown} in {SPECS}; make them equal."
+            yield (
+                f"{where} is {_shown(value)} in __{role.name}_defaults and {shown} in {SPECS}; "
+                "make them equal."
+            )
     for name, option in entry.options.items():
         if option.default is not NO_DEFAULT and name not in filled and name != "kind":
             yield (

@@ -14,17 +14,27 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
+from detect_secrets.__version__ import VERSION
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings
+
 from tracked_files import tracked_files
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_SECRETS = Path("scripts/no_secrets.yml")
 AT_ONCE = 2
 EXIT_SKIPPED = 75
+# What this version of the scanner and of this script found nothing in, so that it need not look again.
+KNOWN_CLEAN = (
+    ROOT
+    / ".cache"
+    / "check_secrets"
+    / sha256(VERSION.encode() + Path(__file__).read_bytes()).hexdigest()[:12]
+)
 VERIFICATION = "detect_secrets.filters.common.is_ignored_due_to_verification_policies"
 
 
@@ -58,11 +68,13 @@ def read_no_secrets(path: Path) -> dict[str, str]:
 
     Raises: NoReasonError when one has none.
     """
-    entries: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for number, reason in enumerate(entries.values(), start=1):
+    entries = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    if entries is not None and not isinstance(entries, dict):
+        raise NoReasonError(f"{path.name} is no mapping of values to reasons; write each as VALUE: REASON.")
+    for number, reason in enumerate((entries or {}).values(), start=1):
         if not isinstance(reason, str) or len(reason.split()) < 2:
             raise NoReasonError(f"{path.name}: entry {number} has no reason; write why this is no secret.")
-    return entries
+    return dict(entries or {})
 
 
 def history(root: Path) -> dict[str, str]:
@@ -86,23 +98,40 @@ def history(root: Path) -> dict[str, str]:
 
 def findings(root: Path, blobs: dict[str, str]) -> Iterator[Finding]:
     """Scan the working tree, and those blobs of the history that are no longer in it."""
-    names = list(_working_tree(root))
+    # The list of what is no secret would find itself.
+    names = [name for name in _working_tree(root) if name != str(NO_SECRETS)]
+    known = set(KNOWN_CLEAN.read_text().split()) if KNOWN_CLEAN.exists() else set()
+    clean = {identity: path for identity, path in blobs.items() if _key(identity, path) in known}
     current = set(_git(root, "hash-object", "--", *names).split()) if blobs else set()
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(AT_ONCE) as pool:
-        jobs = [(root / name, name) for name in names]
+        jobs = [(root / name, name, "") for name in names]
         for identity, path in blobs.items():
-            if identity not in current:
+            if identity not in current and identity not in clean and path != str(NO_SECRETS):
                 # The name tells the scanner which language it is.
                 copy = Path(directory, identity, Path(path).name)
                 copy.parent.mkdir()
                 copy.write_bytes(_git_bytes(root, "cat-file", "blob", identity))
-                jobs.append((copy, f"{path} (history, blob {identity[:12]})"))
-        for found in pool.map(_scan, jobs, chunksize=8):
+                where = f"{path} (history, blob {identity[:12]})"
+                jobs.append((copy, where, _key(identity, path)))
+        for (_, _, key), found in zip(jobs, pool.map(_scan, jobs, chunksize=8), strict=True):
             yield from found
+            if key and not found:
+                _remember(key)
 
 
-def _scan(job: tuple[Path, str]) -> list[Finding]:
-    path, where = job
+def _key(identity: str, path: str) -> str:
+    """A blob never changes; the end of its name decides how it is read."""
+    return f"{identity}{Path(path).suffix}"
+
+
+def _remember(key: str) -> None:
+    KNOWN_CLEAN.parent.mkdir(parents=True, exist_ok=True)
+    with KNOWN_CLEAN.open("a") as stream:
+        stream.write(f"{key}\n")
+
+
+def _scan(job: tuple[Path, str, str]) -> list[Finding]:
+    path, where, _ = job
     with default_settings() as settings:
         # It would try on the internet whether a token that it found works.
         settings.disable_filters(VERIFICATION)

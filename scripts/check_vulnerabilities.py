@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tracked_files import tracked_files
 
 from check_pins import COMPILED
+from tracked_files import tracked_files
 
 ROOT = Path(__file__).resolve().parent.parent
 IGNORED = Path("requirements/ignored-vulnerabilities.yml")
@@ -113,7 +113,7 @@ def _ask(service: str, requirements: Path) -> Any:
         return json.loads(done.stdout)
     except json.JSONDecodeError:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise AuditError(last[:200]) from None
+        raise AuditError(last.partition(" (Caused by")[0][:200]) from None
 
 
 def lines(result: Audit) -> Iterator[str]:

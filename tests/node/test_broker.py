@@ -155,7 +155,7 @@ REFUSED = 403
 NOT_ALLOWED = 530
 
 # Calls of the management API: method, path and body.
-MANAGEMENT = [
+MANAGEMENT: list[tuple[str, str, dict[str, Any] | None]] = [
     ("GET", "whoami", None),
     ("GET", "overview", None),
     ("GET", "queues/%2F/billing_queue", None),

@@ -101,12 +101,12 @@ def findings(root: Path, blobs: dict[str, str]) -> Iterator[Finding]:
     # The list of what is no secret would find itself.
     names = [name for name in _working_tree(root) if name != str(NO_SECRETS)]
     known = set(KNOWN_CLEAN.read_text().split()) if KNOWN_CLEAN.exists() else set()
-    clean = {identity: path for identity, path in blobs.items() if _key(identity, path) in known}
     current = set(_git(root, "hash-object", "--", *names).split()) if blobs else set()
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(AT_ONCE) as pool:
         jobs = [(root / name, name, "") for name in names]
         for identity, path in blobs.items():
-            if identity not in current and identity not in clean and path != str(NO_SECRETS):
+            is_looked_at = identity in current or _key(identity, path) in known
+            if not is_looked_at and path != str(NO_SECRETS):
                 # The name tells the scanner which language it is.
                 copy = Path(directory, identity, Path(path).name)
                 copy.parent.mkdir()

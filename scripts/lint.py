@@ -92,7 +92,11 @@ def run(check: Check) -> Result:
 
 def main(names: list[str]) -> int:
     """Run the checks that are named, or all; returns the exit code."""
-    known = list(checks())
+    try:
+        known = list(checks())
+    except subprocess.CalledProcessError:
+        print("There is no git repository here, and git knows which files are checked: clone the repository.")
+        return 2
     unknown = set(names) - {check.name for check in known}
     if unknown:
         print(f"There is no check {', '.join(sorted(unknown))}: {', '.join(c.name for c in known)}.")

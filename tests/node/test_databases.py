@@ -218,7 +218,6 @@ def test_an_app_that_got_out_of_hand_can_do_no_more_than_its_work(
         f"DROP DATABASE {database.name}",
         f"DROP TABLE {database.table}",
         f"CREATE INDEX mine ON {database.table} ((1))",
-        f"GRANT SELECT ON {database.table} TO PUBLIC",
         f"COPY {database.table} FROM PROGRAM 'id'",
         f"COPY {database.table} FROM '/etc/passwd'",
         f"COPY {database.table} TO '/tmp/mine'",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn, TypeVar
 
 from flask import Request
@@ -17,6 +17,8 @@ from platform_common.problems import Problem
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAXIMUM_DEPTH: Final = 20
+# Python makes no int of more than 4300 digits, and takes long for much fewer; a Decimal takes any.
+_LONGEST_INT: Final = 1000
 _JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)")
 
 
@@ -33,7 +35,8 @@ def invalid_field(field: str, message: str) -> Problem:
 def read_json_object(request: Request) -> dict[str, Any]:
     """Return the body of `request`, which must be one JSON object (RFC 8259).
 
-    Numbers with a fraction or an exponent come as `Decimal`, so that no digit is lost.
+    Numbers with a fraction or an exponent come as `Decimal`, so that no digit is lost; so do very
+    long whole numbers. One whose exponent is beyond every `Decimal` comes as its NaN.
 
     Raises:
         Problem: 415 for another content type; 400 for what is no JSON object in UTF-8, for a
@@ -84,10 +87,13 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise bad_request(f"The body is not UTF-8 (byte {error.start}). Send JSON in UTF-8.") from error
+    if text.startswith("\ufeff"):
+        raise bad_request("The body begins with a byte order mark. Send it without.")
     try:
         document = json.loads(
             text,
-            parse_float=Decimal,
+            parse_float=_read_decimal,
+            parse_int=_read_integer,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object_without_repetition,
         )
@@ -97,9 +103,6 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         ) from error
     except RecursionError as error:
         raise _too_deep() from error
-    except ValueError as error:
-        # Python refuses whole numbers of more than 4300 digits.
-        raise bad_request("The body holds a number that is too long.") from error
     if not isinstance(document, dict):
         raise bad_request("The body is JSON, but not an object. Send an object, as in {…}.")
     _check_texts(document)
@@ -149,7 +152,21 @@ def refuse_unknown_parameters(arguments: Mapping[str, list[str]], known: set[str
 
 
 def _printable(name: str) -> str:
+    if not name:
+        return '""'
     return name.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def _read_decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        # Whoever checks the field refuses it, and can name it; here its name is not known.
+        return Decimal("NaN")
+
+
+def _read_integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _LONGEST_INT else Decimal(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -51,6 +51,7 @@ def test_a_body_that_comes_with_get_or_delete_changes_nothing(
     assert api.call("DELETE", path, data=b"not json").json() == {"deleted": 1}
 
 
+@pytest.mark.destructive
 @pytest.mark.parametrize("query", ["title=a", "limit=1", "x", "="])
 def test_deleting_a_part_of_the_catalogue_is_refused_and_deletes_nothing(
     api: Api, new_movie: NewMovie, unique: str, query: str

@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         # From an empty catalogue to an empty catalogue.
         if _delete_movies(url).status_code == HTTPStatus.UNAUTHORIZED:
             print(
-                f"The platform at {url} asks for a token for every change. Try one without API_TOKEN in its .env: "
-                "here nothing but 401 would be tested.",
+                f"The platform at {url} asks for a token for every change, so that only refusals would be "
+                "tried. Take one without API_TOKEN in its .env.",
                 file=sys.stderr,
             )
             return EXIT_USAGE

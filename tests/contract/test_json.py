@@ -76,3 +76,13 @@ def test_two_keys_in_one_request_are_one_key(api: Api, unique: str) -> None:
     assert answer.status == 200
     for key in (f"{unique}-a", f"{unique}-b"):
         assert api.order({"user_id": "json", "film_id": 1}, key) not in answer.body.decode()
+
+
+@pytest.mark.parametrize("path", ["/api/movies", "/api/billing"])
+@pytest.mark.parametrize(
+    "fields", [{"a" * 500_000: 1}, {f"field-{number}": 1 for number in range(30_000)}], ids=["long", "many"]
+)
+def test_the_answer_to_a_very_wrong_body_is_short(api: Api, path: str, fields: dict[str, int]) -> None:
+    response = api.post(path, fields)
+    assert_problem(response, 400, "is an unknown field")
+    assert len(response.content) < 10_000

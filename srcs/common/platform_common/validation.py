@@ -17,6 +17,9 @@ from platform_common.problems import Problem
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAXIMUM_DEPTH: Final = 20
+# An answer must not be much longer than a caller can read, however much is wrong.
+MAXIMUM_ERRORS: Final = 20
+_LONGEST_NAME: Final = 100
 # Python makes no int of more than 4300 digits, and takes long for much fewer; a Decimal takes any.
 _LONGEST_INT: Final = 1000
 _JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)")
@@ -123,17 +126,22 @@ def validate(model: type[ModelT], data: Mapping[str, Any]) -> ModelT:
     """Return `data` as an instance of `model`.
 
     Raises:
-        Problem: 400; `detail` names every wrong field, `errors` lists them one by one.
+        Problem: 400; `detail` names the wrong fields, `errors` lists them one by one, both up to
+            `MAXIMUM_ERRORS`.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
         errors = [
-            {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": _sentence(item)}
-            for item in error.errors(include_url=False, include_input=False)
+            {"field": _place(item["loc"]), "message": _sentence(item)}
+            for item in error.errors(include_url=False, include_input=False)[:MAXIMUM_ERRORS]
         ]
         detail = " ".join(f"{item['field']}: {item['message']}" for item in errors)
         raise bad_request(detail, errors=errors) from error
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(_printable(str(part)) for part in location) or "body"
 
 
 def refuse_unknown_parameters(arguments: Mapping[str, list[str]], known: set[str]) -> None:
@@ -154,6 +162,8 @@ def refuse_unknown_parameters(arguments: Mapping[str, list[str]], known: set[str
 def _printable(name: str) -> str:
     if not name:
         return '""'
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}…"
     return name.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 

@@ -35,6 +35,10 @@ test-unit: ## the apps' own tests, against real databases and brokers
 test-platform: ## the whole platform on a fresh node in a container
 	molecule test --no-command-borders
 
+.PHONY: fuzz
+fuzz: ## 15 minutes of unforeseen input to the running platform; deletes its movies (URL=…, SECONDS=…)
+	python scripts/fuzz.py --url $(or $(URL),http://localhost:$(or $(GATEWAY_PORT),3000)) --seconds $(or $(SECONDS),900)
+
 .PHONY: status
 status: ## what runs, and its health
 	@ansible-playbook ansible/status.yml

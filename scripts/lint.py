@@ -16,7 +16,7 @@ from tracked_files import tracked_files
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".venv" / "bin"
 AT_ONCE = 2
-PYTHON_FOLDERS = ("scripts", "srcs", "tests", "molecule")
+PYTHON_FOLDERS = ("benchmarks", "scripts", "srcs", "tests", "molecule")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def on_open(connection: SelectConnection) -> None:
             channel.basic_publish("", queue, BODY, PROPERTIES, mandatory=True)
 
     def on_confirm(channel: Any, frame: Any) -> None:
-        global confirmed  # noqa: PLW0603
+        global confirmed
         before, confirmed = confirmed, frame.method.delivery_tag if frame.method.multiple else confirmed + 1
         if time.monotonic() - began >= seconds:
             connection.close()

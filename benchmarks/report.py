@@ -27,8 +27,10 @@ def text(figures: dict[str, Any]) -> str:
     about = figures["machine"]
     lines = [
         "",
-        f"{figures['when']}   {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}, "
-        f"Docker {about['docker']}, load {about['load_before']} before",
+        (
+            f"{figures['when']}   {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}, "
+            f"Docker {about['docker']}, load {about['load_before']} before"
+        ),
         "",
         f"{'':44}{'ours':>10}{'beside it':>12}{'ratio':>8}",
     ]

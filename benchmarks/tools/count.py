@@ -1,4 +1,4 @@
-"""Watch the table of orders until it holds TOTAL rows; print how fast it grew from its first new row on, as JSON.
+"""Watch the table of orders until it holds TOTAL rows; print how fast it grew from its first new row on.
 
 Usage: count.py "CONNECTION STRING" TOTAL LONGEST_SECONDS
 """
@@ -18,8 +18,8 @@ cursor = connection.cursor()
 def rows() -> int:
     """Return how many orders are stored."""
     cursor.execute("SELECT count(*) FROM orders")
-    (count,) = cursor.fetchone()
-    return int(count)
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 at_start, began = rows(), time.monotonic()

@@ -23,7 +23,7 @@ def on_open(connection: SelectConnection) -> None:
     """Make the queue, then publish."""
 
     def publish(channel: Any, number: int) -> None:
-        global sent  # noqa: PLW0603 - a script of one page
+        global sent
         sent += number
         for _ in range(number):
             channel.basic_publish("", queue, BODY, PROPERTIES, mandatory=True)
@@ -38,7 +38,7 @@ def on_open(connection: SelectConnection) -> None:
 
     def on_channel(channel: Any) -> None:
         def start(_: Any) -> None:
-            global began  # noqa: PLW0603
+            global began
             began = time.monotonic()
             publish(channel, window)
 

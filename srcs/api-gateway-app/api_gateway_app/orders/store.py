@@ -33,6 +33,8 @@ SCHEMA_VERSION: Final = 1
 _WAL_BYTES: Final = 8 << 20
 _WAL_PATIENCE_MILLISECONDS: Final = 100
 _BATCH: Final = 256
+# Few enough that an order which comes meanwhile waits some milliseconds only.
+CLAIMS_AT_ONCE: Final = 2000
 _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
@@ -186,7 +188,7 @@ class OrderStore:
 
         return self._write(insert)
 
-    def drop_claims(self, *, lifetime_seconds: float, limit: int = 10_000) -> int:
+    def drop_claims(self, *, lifetime_seconds: float, limit: int = CLAIMS_AT_ONCE) -> int:
         """Forget up to `limit` claims that are older than `lifetime_seconds`; return how many."""
         before = self._clock() - lifetime_seconds
 

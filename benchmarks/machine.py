@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import time
@@ -26,6 +27,7 @@ class Machine:
 
     def __init__(self, where: str) -> None:
         self._prefix: list[str] = []
+        self._privileges = ["sudo"] if os.geteuid() else []
         if where != "local":
             config = ROOT / ".vagrant" / "ssh_config"
             if not config.exists():
@@ -33,7 +35,11 @@ class Machine:
             self._prefix = ["ssh", "-F", str(config), where]
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
-        return [*self._prefix, shlex.join(["sudo", *arguments])] if self._prefix else list(arguments)
+        return (
+            [*self._prefix, shlex.join(["sudo", *arguments])]
+            if self._prefix
+            else [*self._privileges, *arguments]
+        )
 
     def run(self, *arguments: str, stdin: bytes = b"", seconds: float = 300) -> str:
         """Run a command there and return what it prints.

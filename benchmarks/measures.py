@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import time
 from typing import Any, Final
 
-from benchmarks.machine import BenchError, Machine, result, wait_until
+from benchmarks.machine import BenchError, Machine, result
 from benchmarks.twins import SERVICES, Twins
 
 CONNECTIONS: Final = 32
@@ -75,14 +74,6 @@ import sys, urllib.request
 request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
 urllib.request.urlopen(request, timeout=10).read()
 """
-HEALTH: Final = """
-import urllib.error, urllib.request
-try:
-    answer = urllib.request.urlopen("http://api-gateway-app:3000/health/ready", timeout=10)
-except urllib.error.HTTPError as error:
-    answer = error
-print(answer.read().decode())
-"""
 
 
 def orders(machine: Machine, twins: Twins, *, rounds: int, seconds: int) -> dict[str, float]:
@@ -103,21 +94,25 @@ def orders(machine: Machine, twins: Twins, *, rounds: int, seconds: int) -> dict
 
 def broker_paused(machine: Machine, twins: Twins, *, seconds: int) -> dict[str, float]:
     """POST /api/billing while the broker stands still, and how fast the kept orders go afterwards."""
-    machine.docker("pause", "bench-rabbitmq")
+    _signal(machine, "bench-rabbitmq", "STOP")
     try:
+        # The first orders, of each worker, wait for their confirms.
+        _post_orders(twins, 2)
         kept = _post_orders(twins, seconds)
+        watcher = _watch(machine, "/bench/drain.py", "120")
     finally:
-        machine.docker("unpause", "bench-rabbitmq")
-    at_start = _waiting(twins)
-    wait_until(lambda: _waiting(twins) < at_start, "the kept orders begin to go")
-    began, before = time.monotonic(), _waiting(twins)
-    # New orders meanwhile, as many as a shop may have: the backlog must not starve them, nor they it.
-    new = _post_orders(twins, 2, connections=4)
-    wait_until(lambda: _waiting(twins) == 0, "the kept orders are handed over")
+        _signal(machine, "bench-rabbitmq", "CONT")
+    # New orders meanwhile: the backlog must not starve them, nor they it.
+    new = _post_orders(twins, seconds, connections=4)
+    went = _watched(watcher, "the kept orders")
+    if went["all"] < kept["requests"]:
+        raise BenchError(
+            f"Only {went['all']:.0f} of more than {kept['requests']} kept orders were handed over."
+        )
     return {
         "accepted": rate(kept),
         "accepted_p99_ms": kept["p99_ms"],
-        "handed_over": before / (time.monotonic() - began),
+        "handed_over": rate(went),
         "new_meanwhile": rate(new),
     }
 
@@ -132,18 +127,9 @@ def backlog(machine: Machine, twins: Twins) -> dict[str, float]:
             "[{messages, N}] = rabbit_amqqueue:info(Q, [messages]), N.",
         )
     )  # fmt: skip
-    watcher = machine.start(
-        "exec", "bench-tools", "python3", "/bench/count.py", twins.connection_string(), str(waiting), "120"
-    )
-    if watcher.stdout is None or not watcher.stdout.readline().startswith("WATCHING"):
-        raise BenchError("The table of orders cannot be watched.")
+    watcher = _watch(machine, "/bench/count.py", twins.connection_string(), str(waiting), "120")
     machine.docker("start", "bench-billing-app")
-    try:
-        output, _ = watcher.communicate(timeout=150)
-    except subprocess.TimeoutExpired as error:
-        watcher.kill()
-        raise BenchError(f"The backlog of {waiting} orders was not stored in time.") from error
-    figures = result(output)
+    figures = _watched(watcher, f"the backlog of {waiting} orders")
     if figures["rows"] < waiting:
         raise BenchError(f"billing-app stored {figures['rows']} of {waiting} orders in two minutes.")
     return {
@@ -176,8 +162,25 @@ def _post_orders(twins: Twins, seconds: int, *, connections: int = IN_FLIGHT) ->
     return wrk(twins, f"{GATEWAY}/api/billing", seconds, connections=connections, script="post_order")
 
 
-def _waiting(twins: Twins) -> int:
-    store = json.loads(twins.tool("python3", "-c", HEALTH))["dependencies"]["order-store"]
-    if "depth" not in store:
-        raise BenchError(f"The store of orders does not answer: {store.get('reason')}.")
-    return int(store["depth"])
+def _signal(machine: Machine, container: str, signal: str) -> None:
+    """Send a signal to all processes of a container. `docker pause` does not succeed everywhere."""
+    _, *process_ids = machine.docker("top", container, "-eo", "pid").split()
+    machine.run("kill", f"-{signal}", *process_ids)
+
+
+def _watch(machine: Machine, *tool: str) -> subprocess.Popen[str]:
+    """Start a tool that watches something; return once it does."""
+    watcher = machine.start("exec", "bench-tools", "python3", *tool)
+    if watcher.stdout is None or not watcher.stdout.readline().startswith("WATCHING"):
+        raise BenchError(f"{tool[0]} does not see what it should watch.")
+    return watcher
+
+
+def _watched(watcher: subprocess.Popen[str], what: str) -> dict[str, Any]:
+    """Return what a tool has seen."""
+    try:
+        output, _ = watcher.communicate(timeout=150)
+    except subprocess.TimeoutExpired as error:
+        watcher.kill()
+        raise BenchError(f"Waited 150 s in vain for the end of {what}.") from error
+    return result(output)

@@ -1,15 +1,19 @@
-"""Gateways that are killed at any moment, under load: what was answered with 200 is never lost."""
+"""The store under stress: gateways killed at any moment, a full file, a long backlog."""
 
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from gateway_process import Gateway, StartGateway, Topology
 from servers import RabbitMQ, wait_until
+
+from api_gateway_app.orders.store import FILE_NAME
 
 ROUNDS = 10
 SEED = 20261124
@@ -86,3 +90,26 @@ def test_an_order_with_a_key_is_accepted_by_a_full_store_as_long_as_the_broker_t
     assert gateway.post_order(order, "key").json() == answer.json()
     assert gateway.post_order(order | {"number_of_items": "2"}, "key").status == 422
     assert set(topology.order_ids()) == {answer.json()["order_id"]}
+
+
+def test_a_backlog_goes_oldest_first_and_new_orders_do_not_wait_for_its_end(
+    start_gateway: StartGateway, topology: Topology
+) -> None:
+    gateway = start_gateway()
+    gateway.wait_for_broker()
+    backlog = [str(number) for number in range(5000)]
+    with closing(sqlite3.connect(gateway.orders_directory / FILE_NAME, timeout=30)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO orders (order_id, body, request_id, stored_at) VALUES (?, ?, '', 0)",
+            [(order_id, f'{{"order_id": "{order_id}"}}') for order_id in backlog],
+        )
+    load = Load(gateway)
+    try:
+        wait_until(lambda: gateway.metric("orders_forwarded_total") >= len(backlog), "the backlog went", 60)
+    finally:
+        load.stop()
+    assert gateway.metric("orders_stored_total") == 0
+    arrived = topology.order_ids()
+    assert [each for each in arrived if each.isdecimal()] == backlog
+    between = arrived[arrived.index(backlog[0]) : arrived.index(backlog[-1])]
+    assert set(between) & set(load.accepted)

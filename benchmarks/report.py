@@ -70,4 +70,9 @@ def text(figures: dict[str, Any]) -> str:
             for name, each in sizes.items()
         ]
         lines.append(f"{'together':44}{sum(each['memory_mib'] for each in sizes.values()):>6.0f} MiB")
+    if about["load_before"] > about["cores"] / 2:
+        lines += [
+            "",
+            "The machine was busy with something else: only the ratios mean anything, and they less than usual.",
+        ]
     return "\n".join(lines)

@@ -73,6 +73,6 @@ def text(figures: dict[str, Any]) -> str:
     if about["load_before"] > about["cores"] / 2:
         lines += [
             "",
-            "The machine was busy with something else: only the ratios mean anything, and they less than usual.",
+            "The machine was busy with something else: only the ratios mean anything, less than usual.",
         ]
     return "\n".join(lines)

@@ -3,9 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from benchmarks import report
-from benchmarks.machine import BenchError, Machine, result
+from benchmarks.machine import BenchError, result
 
 
 def figures(**parts: Any) -> dict[str, Any]:
@@ -32,8 +31,3 @@ def test_the_figures_are_found_in_what_a_tool_prints() -> None:
     assert result('Running 2s test\nRESULT {"requests": 3, "seconds": 1.5}\n')["requests"] == 3
     with pytest.raises(BenchError, match="connection refused"):
         result("unable to connect: connection refused")
-
-
-def test_a_command_that_fails_says_what_it_printed() -> None:
-    with pytest.raises(BenchError, match="no such thing"):
-        Machine("local").run("sh", "-c", "echo no such thing >&2; exit 3")

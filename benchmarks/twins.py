@@ -30,6 +30,8 @@ class Twins:
         self.user = "bench"
         self.password = secrets.token_urlsafe(18)
         self.orders_database = ""
+        self.accepted = 0
+        """Orders that the gateway's twin answered with 200."""
 
     def __enter__(self) -> Twins:
         """Start all of them.

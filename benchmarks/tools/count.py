@@ -1,6 +1,6 @@
-"""Watch the table of orders until it holds TOTAL rows; print how fast it grew from its first new row on.
+"""Watch the table of orders grow until it rests for three seconds; print how fast it grew, as JSON.
 
-Usage: count.py "CONNECTION STRING" TOTAL LONGEST_SECONDS
+Usage: count.py "CONNECTION STRING" LONGEST_SECONDS
 """
 
 import json
@@ -9,7 +9,8 @@ import time
 
 import psycopg2
 
-total, longest = int(sys.argv[2]), float(sys.argv[3])
+REST_SECONDS = 3
+longest = float(sys.argv[2])
 connection = psycopg2.connect(sys.argv[1])
 connection.autocommit = True
 cursor = connection.cursor()
@@ -26,8 +27,9 @@ at_start, began = rows(), time.monotonic()
 print("WATCHING", flush=True)
 while (first := rows()) == at_start and time.monotonic() - began < longest:
     time.sleep(0.02)
-since, last = time.monotonic(), first
-while last < total and time.monotonic() - began < longest:
+since, last, changed = time.monotonic(), first, time.monotonic()
+while time.monotonic() - changed < REST_SECONDS and time.monotonic() - began < longest:
     time.sleep(0.05)
-    last = rows()
-print("RESULT", json.dumps({"requests": last - first, "seconds": time.monotonic() - since, "rows": last}))
+    if (now := rows()) != last:
+        last, changed = now, time.monotonic()
+print("RESULT", json.dumps({"requests": last - first, "seconds": changed - since, "rows": last}))

@@ -121,13 +121,16 @@ def backlog(machine: Machine, twins: Twins) -> dict[str, float]:
     """How fast billing-app stores what has gathered, and PostgreSQL alone inserting by 500."""
     alone = rate(result(twins.tool("python3", "/bench/insert.py", twins.connection_string(), "4")))
     waiting = _messages(machine)
+    if not waiting:
+        raise BenchError("There is no backlog to be stored: name the part orders too, which makes one.")
     watcher = _watch(machine, "/bench/count.py", twins.connection_string(), "120")
     machine.docker("start", "bench-billing-app")
     figures = _watched(watcher, f"the backlog of {waiting} orders")
     # Doubles on the way are stored once, so there are fewer rows than there were messages.
     if (left := _messages(machine)) or figures["rows"] < twins.accepted:
         raise BenchError(
-            f"billing-app stored {figures['rows']} of {twins.accepted} accepted orders; {left} messages still wait."
+            f"billing-app stored {figures['rows']} of {twins.accepted} accepted orders; "
+            f"{left} messages still wait."
         )
     return {
         "orders": waiting,

@@ -39,6 +39,10 @@ test-platform: ## the whole platform on a fresh node in a container
 fuzz: ## 15 minutes of unforeseen input to the running platform; deletes its movies (URL=…, SECONDS=…)
 	python scripts/fuzz.py --url $(or $(URL),http://localhost:$(or $(GATEWAY_PORT),3000)) --seconds $(or $(SECONDS),900)
 
+.PHONY: bench
+bench: ## how fast the platform is, beside what does the same work; touches no data; 4 minutes
+	@python -m benchmarks
+
 .PHONY: status
 status: ## what runs, and its health
 	@ansible-playbook ansible/status.yml

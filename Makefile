@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: ## set up everything that is needed and bring the platform up in a Vagrant machine
@@ -38,6 +38,20 @@ test-platform: ## the whole platform on a fresh node in a container
 .PHONY: status
 status: ## what runs, and its health
 	@ansible-playbook ansible/status.yml
+
+dead_letters = ansible-playbook ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
+
+.PHONY: dead-letters
+dead-letters: ## messages that are no orders, and why; ID=… shows one whole, REASON=… some, FORMAT=json for programs
+	@$(dead_letters) -e dead_letters_action=$(if $(ID),show,list) -e dead_letters_format=$(or $(FORMAT),table)
+
+.PHONY: dead-letters-retry
+dead-letters-retry: ## put all dead letters back into the queue of orders, or those with ID=… or REASON=…
+	@$(dead_letters) -e dead_letters_action=retry
+
+.PHONY: dead-letters-drop
+dead-letters-drop: ## remove dead letters for good: ID=… or REASON=…, and confirm=yes
+	@$(dead_letters) -e dead_letters_action=drop -e dead_letters_confirm=$(confirm)
 
 .PHONY: converge
 converge: ## bring the machines of the inventory to what ansible/group_vars describes

@@ -165,6 +165,8 @@ RULES: Mapping[str, Rule] = {
     "BILLING_APP_RABBITMQ_PASSWORD": _password,
     "HEALTH_RABBITMQ_USER": _broker_account,
     "HEALTH_RABBITMQ_PASSWORD": _password,
+    "DEAD_LETTERS_RABBITMQ_USER": _broker_account,
+    "DEAD_LETTERS_RABBITMQ_PASSWORD": _password,
 }
 
 ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
@@ -183,6 +185,7 @@ ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
         "API_GATEWAY_APP_RABBITMQ_USER",
         "BILLING_APP_RABBITMQ_USER",
         "HEALTH_RABBITMQ_USER",
+        "DEAD_LETTERS_RABBITMQ_USER",
     ),
 }
 

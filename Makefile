@@ -35,6 +35,11 @@ test-unit: ## the apps' own tests, against real databases and brokers
 test-platform: ## the whole platform on a fresh node in a container
 	molecule test --no-command-borders
 
+.PHONY: test-kills
+test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 orders, on the Vagrant machine
+	PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20 pytest -rP tests/recovery/test_killed_consumer.py \
+	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
+
 .PHONY: status
 status: ## what runs, and its health
 	@ansible-playbook ansible/status.yml

@@ -243,6 +243,42 @@ def create(path: str | Path, example: str | Path) -> bool:
     return True
 
 
+def complete(path: str | Path, example: str | Path) -> list[str]:
+    """Add the keys that `path` lacks, as the example has them, with random passwords.
+
+    What is there stays as it is; a new version of the project may know more keys than the file.
+
+    Returns: the keys that were added.
+    Raises: EnvFileError when a file is not there or no UTF-8; OSError when it cannot be written.
+    """
+    path = Path(path)
+    present = {entry.key for entry in _read(path)[0]}
+    missing = {key: value for key, value in preview(example).items() if key not in present}
+    if missing:
+        text = path.read_text(encoding="utf-8")
+        lines = [f"{key}={value}" for key, value in missing.items()]
+        _replace(path, text + ("" if text.endswith("\n") or not text else "\n") + "\n".join(lines) + "\n")
+    return list(missing)
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write a file anew: it is there in full at every moment, with the owner and the mode that it had."""
+    former = path.stat()
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".env.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, former.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(temporary, former.st_uid, former.st_gid)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+
+
 def preview(example: str | Path) -> dict[str, str]:
     """Give what `create` would write, with passwords used nowhere: for check mode before a first run."""
     entries, found = _parse(_fill_passwords(Path(example).read_text(encoding="utf-8")), Path(example).name)
@@ -302,7 +338,9 @@ def _problems_of(entries: list[Entry], name: str) -> list[str]:
     found = [sentence for entry in entries if (sentence := _problem_of(entry, name))]
     keys = {entry.key for entry in entries}
     found += [
-        f"{name}: {key} is missing; add it (.env.example shows how)." for key in RULES if key not in keys
+        f"{name}: {key} is missing; `.venv/bin/python scripts/env_file.py complete` adds it as in .env.example."
+        for key in RULES
+        if key not in keys
     ]
     return found + _shared_accounts(entries, name)
 
@@ -346,7 +384,7 @@ def _shared_accounts(entries: list[Entry], name: str) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (2 when the file is wrong)."""
     parser = argparse.ArgumentParser(description="Make or check the file that holds accounts and passwords.")
-    parser.add_argument("action", choices=["create", "check"])
+    parser.add_argument("action", choices=["create", "complete", "check"])
     parser.add_argument("--file", type=Path, default=ROOT / ".env", help="default: .env at the root")
     parser.add_argument(
         "--example", type=Path, default=ROOT / ".env.example", help="default: .env.example at the root"
@@ -364,6 +402,18 @@ def main(arguments: list[str] | None = None) -> int:
             f"{options.file.name} made, with random passwords."
             if made
             else f"{options.file.name} is there already and stays as it is."
+        )
+        return 0
+    if options.action == "complete":
+        try:
+            added = complete(options.file, options.example)
+        except (EnvFileError, OSError) as error:
+            print(error, file=sys.stderr)
+            return EXIT_BAD_FILE
+        print(
+            f"Added to {options.file.name}: {', '.join(added)}."
+            if added
+            else f"{options.file.name} lacks no key."
         )
         return 0
     found = problems(options.file)

@@ -117,6 +117,7 @@ def test_nobody_else_has_an_account(definitions: dict[str, Any], env: dict[str, 
         "API_GATEWAY_APP_RABBITMQ_USER",
         "BILLING_APP_RABBITMQ_USER",
         "HEALTH_RABBITMQ_USER",
+        "DEAD_LETTERS_RABBITMQ_USER",
     )
     names = {user["name"] for user in definitions["users"]}
     assert "guest" not in names
@@ -137,6 +138,7 @@ def test_each_account_may_do_what_it_uses(definitions: dict[str, Any], env: dict
     }
     assert permissions[env["API_GATEWAY_APP_RABBITMQ_USER"]] == (NOTHING, f"^{EXCHANGE}$", NOTHING)
     assert permissions[env["BILLING_APP_RABBITMQ_USER"]] == (NOTHING, f"^{DEAD_LETTERS}$", f"^{QUEUE}$")
+    assert permissions[env["DEAD_LETTERS_RABBITMQ_USER"]] == (NOTHING, f"^{EXCHANGE}$", f"^{DEAD_LETTERS}$")
     configure, write, read = permissions[env["HEALTH_RABBITMQ_USER"]]
     assert (configure, write, read) == (NOTHING, NOTHING, NOTHING)
 

@@ -338,7 +338,7 @@ def _problems_of(entries: list[Entry], name: str) -> list[str]:
     found = [sentence for entry in entries if (sentence := _problem_of(entry, name))]
     keys = {entry.key for entry in entries}
     found += [
-        f"{name}: {key} is missing; `.venv/bin/python scripts/env_file.py complete` adds it as in .env.example."
+        f"{name}: {key} is missing; `.venv/bin/python scripts/env_file.py complete` adds it."
         for key in RULES
         if key not in keys
     ]

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from tests.api import Api
 from tests.management_page import ManagementPage
 from tests.node.node import Node
 from tests.support import wait_until
-
 
 QUEUE, DEAD_LETTERS = "billing_queue", "billing_dead_letter"
 START, END = b'{"user_id": "bad", "number_of_items": ', b', "total_amount": 1}'

@@ -35,22 +35,24 @@ connection.close()
 print(json.dumps(ORDERS))
 """
 
-# On the node, so that a kill comes at once when orders are being stored. `docker stop` after the kill only ends
-# Docker's own waiting between restarts.
+# On the node, so that a kill comes at once when orders are being stored. `docker stop` after the kill only
+# ends Docker's own waiting between restarts.
 KILL: Final = """
 set -eu
-rows() { docker exec billing-database psql -qAt -h /run/postgresql -U "$1" -d "$2" -c "SELECT count(*) FROM orders"; }
+rows() {
+  docker exec billing-database psql -qAt -h /run/postgresql -U USER -d DATABASE -c "SELECT count(*) FROM orders"
+}
 kills=0
 while [ "$kills" -lt KILLS ]; do
-  before=$(rows USER DATABASE)
+  before=$(rows)
   docker start billing-app > /dev/null
-  while [ "$(rows USER DATABASE)" -eq "$before" ]; do sleep 0.05; done
+  while [ "$(rows)" -eq "$before" ]; do sleep 0.05; done
   main=$(docker inspect --format '{{.State.Pid}}' billing-app)
   kill -KILL $(pgrep -o -P "$main")
   kills=$((kills + 1))
   docker stop --time 0 billing-app > /dev/null
 done
-rows USER DATABASE
+rows
 """
 
 

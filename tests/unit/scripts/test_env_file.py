@@ -411,3 +411,22 @@ def test_create_that_cannot_write_says_so_without_a_traceback(tmp_path: Path) ->
     assert done.returncode == 2
     assert "cannot be made" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_older_file_is_completed_and_keeps_what_it_has(tmp_path: Path) -> None:
+    file, example = tmp_path / ".env", env_file.ROOT / ".env.example"
+    assert env_file.create(file, example)
+    whole = file.read_text()
+    older = "\n".join(line for line in whole.splitlines() if not line.startswith("DEAD_LETTERS_"))
+    file.write_text(older)
+    file.chmod(0o640)
+    assert env_file.complete(file, example) == [
+        "DEAD_LETTERS_RABBITMQ_USER",
+        "DEAD_LETTERS_RABBITMQ_PASSWORD",
+    ]
+    assert file.read_text().startswith(older)
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert env_file.problems(file) == []
+    assert len(env_file.load(file)["DEAD_LETTERS_RABBITMQ_PASSWORD"]) >= 32
+    assert env_file.complete(file, example) == []
+    assert [entry.name for entry in tmp_path.iterdir()] == [".env"], "nothing is left behind"

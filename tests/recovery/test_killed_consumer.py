@@ -40,7 +40,8 @@ print(json.dumps(ORDERS))
 KILL: Final = """
 set -eu
 rows() {
-  docker exec billing-database psql -qAt -h /run/postgresql -U USER -d DATABASE -c "SELECT count(*) FROM orders"
+  docker exec billing-database psql -qAt -h /run/postgresql -U USER -d DATABASE \\
+    -c "SELECT count(*) FROM orders"
 }
 kills=0
 while [ "$kills" -lt KILLS ]; do

@@ -147,7 +147,7 @@ class DeadLetterBox:
             if action is Action.RETRY:
                 self._put_back(publishing, letter)
             if action is not Action.KEEP:
-                reading.basic_ack(method.delivery_tag)
+                reading.basic_ack(method.delivery_tag or 0)
             seen += 1
             # What comes later was put back by us, or is new.
             if seen == number:

@@ -23,7 +23,7 @@ def tolerate_unreadable_headers() -> None:
     milliseconds where AMQP has seconds: every connection would end at the same message, for ever. An
     order is its body and its id; the headers are left out.
     """
-    BasicProperties.decode = _decode_tolerantly  # type: ignore[method-assign]
+    BasicProperties.decode = _decode_tolerantly  # type: ignore[method-assign,assignment]
 
 
 def _decode_tolerantly(self: BasicProperties, encoded: bytes, offset: int = 0) -> BasicProperties:

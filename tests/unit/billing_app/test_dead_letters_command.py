@@ -13,6 +13,7 @@ from typing import Any
 import pika
 import pytest
 from helpers import VIRTUAL_HOST, Broker, Database, base_environment
+from pika.exceptions import ChannelClosedByBroker
 from servers import wait_until
 
 from billing_app.state import ConsumerState
@@ -163,7 +164,9 @@ def test_putting_one_back_twice_is_one_order(
             channel.basic_publish(DEAD_LETTERS, "", letter.body, letter.properties)
     command("retry")
     broker.put({"order_id": str(uuid.uuid4()), "user_id": "last", "number_of_items": 1, "total_amount": 1})
-    wait_until(lambda: database.execute("SELECT 1 FROM orders WHERE user_id = 'last'"), "the last is stored")
+    wait_until(
+        lambda: bool(database.execute("SELECT 1 FROM orders WHERE user_id = 'last'")), "the last is stored"
+    )
     assert stored(database) == 2
     assert broker.depth(DEAD_LETTERS) == 0
 
@@ -235,7 +238,7 @@ def test_its_account_may_do_no_more(broker: Broker, what: str) -> None:
         "publish to the dead letters": lambda: channel.basic_publish(DEAD_LETTERS, "", b"x"),
         "consume orders": lambda: channel.basic_get("billing_queue"),
     }
-    with pytest.raises(pika.exceptions.ChannelClosedByBroker) as refusal:
+    with pytest.raises(ChannelClosedByBroker) as refusal:
         attempts[what]()
     assert refusal.value.reply_code == 403
     connection.close()

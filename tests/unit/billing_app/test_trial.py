@@ -55,7 +55,7 @@ def compute_for_ever() -> None:
         (lambda: ctypes.string_at(0), "was ended by the signal SIGSEGV"),
         (lambda: os._exit(3), "ended itself with the code 3"),
         (os.abort, "was ended by the signal SIGABRT"),
-        (lambda: {}["missing"], "failed with KeyError"),
+        (lambda: os.environ["MISSING"], "failed with KeyError"),
         (fill_the_memory, "failed with MemoryError"),
         (compute_for_ever, "was ended by the signal SIGXCPU"),
     ],

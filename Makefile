@@ -44,7 +44,7 @@ test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 order
 status: ## what runs, and its health
 	@ansible-playbook ansible/status.yml
 
-dead_letters = ansible-playbook ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
+dead_letters = CALM_ONLY_SUMMARY=1 ansible-playbook ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
 
 .PHONY: dead-letters
 dead-letters: ## messages that are no orders, and why; ID=… shows one whole, REASON=… some, FORMAT=json for programs

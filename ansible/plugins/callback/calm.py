@@ -16,8 +16,8 @@ short_description: What changed and what failed, and one line for each step that
 description:
   - The default callback without its lines for included files. A task with " · " in its name is a step of the
     play, and is shown when it begins, so that a long run shows where it is.
-  - With CALM_ONLY_SUMMARY=1 in the environment, only summaries and failures are shown, for commands that answer
-    a question.
+  - With CALM_ONLY_SUMMARY=1 in the environment, only summaries and failures are shown, for commands that
+    answer a question.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback

@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: ## set up everything that is needed and bring the platform up in a Vagrant machine
@@ -43,9 +43,28 @@ fuzz: ## 15 minutes of unforeseen input to the running platform; deletes its mov
 bench: ## how fast the platform is, beside what does the same work; touches no data; 4 minutes
 	@python -m benchmarks
 
+.PHONY: test-kills
+test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 orders, on the Vagrant machine
+	PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20 pytest -rP tests/recovery/test_killed_consumer.py \
+	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
+
 .PHONY: status
 status: ## what runs, and its health
 	@ansible-playbook ansible/status.yml
+
+dead_letters = CALM_ONLY_SUMMARY=1 ansible-playbook ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
+
+.PHONY: dead-letters
+dead-letters: ## messages that are no orders, and why; ID=… shows one whole, REASON=… some, FORMAT=json for programs
+	@$(dead_letters) -e dead_letters_action=$(if $(ID),show,list) -e dead_letters_format=$(or $(FORMAT),table)
+
+.PHONY: dead-letters-retry
+dead-letters-retry: ## put all dead letters back into the queue of orders, or those with ID=… or REASON=…
+	@$(dead_letters) -e dead_letters_action=retry
+
+.PHONY: dead-letters-drop
+dead-letters-drop: ## remove dead letters for good: ID=… or REASON=…, and confirm=yes
+	@$(dead_letters) -e dead_letters_action=drop -e dead_letters_confirm=$(confirm)
 
 .PHONY: converge
 converge: ## bring the machines of the inventory to what ansible/group_vars describes

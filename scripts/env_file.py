@@ -177,6 +177,8 @@ RULES: Mapping[str, Rule] = {
     "BILLING_APP_RABBITMQ_PASSWORD": _password,
     "HEALTH_RABBITMQ_USER": _broker_account,
     "HEALTH_RABBITMQ_PASSWORD": _password,
+    "DEAD_LETTERS_RABBITMQ_USER": _broker_account,
+    "DEAD_LETTERS_RABBITMQ_PASSWORD": _password,
 }
 OPTIONAL_RULES: Mapping[str, Rule] = {"API_TOKEN": _token}
 
@@ -196,6 +198,7 @@ ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
         "API_GATEWAY_APP_RABBITMQ_USER",
         "BILLING_APP_RABBITMQ_USER",
         "HEALTH_RABBITMQ_USER",
+        "DEAD_LETTERS_RABBITMQ_USER",
     ),
 }
 
@@ -251,6 +254,42 @@ def create(path: str | Path, example: str | Path) -> bool:
     finally:
         Path(temporary).unlink()
     return True
+
+
+def complete(path: str | Path, example: str | Path) -> list[str]:
+    """Add the keys that `path` lacks, as the example has them, with random passwords.
+
+    What is there stays as it is; a new version of the project may know more keys than the file.
+
+    Returns: the keys that were added.
+    Raises: EnvFileError when a file is not there or no UTF-8; OSError when it cannot be written.
+    """
+    path = Path(path)
+    present = {entry.key for entry in _read(path)[0]}
+    missing = {key: value for key, value in preview(example).items() if key not in present}
+    if missing:
+        text = path.read_text(encoding="utf-8")
+        lines = [f"{key}={value}" for key, value in missing.items()]
+        _replace(path, text + ("" if text.endswith("\n") or not text else "\n") + "\n".join(lines) + "\n")
+    return list(missing)
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write a file anew: it is there in full at every moment, with the owner and the mode that it had."""
+    former = path.stat()
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".env.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, former.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(temporary, former.st_uid, former.st_gid)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
 
 
 def preview(example: str | Path) -> dict[str, str]:
@@ -312,7 +351,9 @@ def _problems_of(entries: list[Entry], name: str) -> list[str]:
     found = [sentence for entry in entries if (sentence := _problem_of(entry, name))]
     keys = {entry.key for entry in entries}
     found += [
-        f"{name}: {key} is missing; add it (.env.example shows how)." for key in RULES if key not in keys
+        f"{name}: {key} is missing; `.venv/bin/python scripts/env_file.py complete` adds it."
+        for key in RULES
+        if key not in keys
     ]
     return found + _shared_accounts(entries, name)
 
@@ -358,7 +399,7 @@ def _shared_accounts(entries: list[Entry], name: str) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (2 when the file is wrong)."""
     parser = argparse.ArgumentParser(description="Make or check the file that holds accounts and passwords.")
-    parser.add_argument("action", choices=["create", "check"])
+    parser.add_argument("action", choices=["create", "complete", "check"])
     parser.add_argument("--file", type=Path, default=ROOT / ".env", help="default: .env at the root")
     parser.add_argument(
         "--example", type=Path, default=ROOT / ".env.example", help="default: .env.example at the root"
@@ -376,6 +417,18 @@ def main(arguments: list[str] | None = None) -> int:
             f"{options.file.name} made, with random passwords."
             if made
             else f"{options.file.name} is there already and stays as it is."
+        )
+        return 0
+    if options.action == "complete":
+        try:
+            added = complete(options.file, options.example)
+        except (EnvFileError, OSError) as error:
+            print(error, file=sys.stderr)
+            return EXIT_BAD_FILE
+        print(
+            f"Added to {options.file.name}: {', '.join(added)}."
+            if added
+            else f"{options.file.name} lacks no key."
         )
         return 0
     found = problems(options.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import requests
@@ -16,14 +17,16 @@ class ManagementPage:
         self.session.trust_env = False
         self.session.auth = (user, password)
 
-    def put_in(self, queue: str, payload: str, **properties: Any) -> None:
+    def put_in(self, queue: str, payload: str | bytes, **properties: Any) -> None:
         """Publish as the page's form does: through the default exchange, to one queue."""
         response = self.session.post(
             f"{self.url}/exchanges/%2F/amq.default/publish",
             json={
                 "routing_key": queue,
-                "payload": payload,
-                "payload_encoding": "string",
+                "payload": base64.b64encode(
+                    payload.encode() if isinstance(payload, str) else payload
+                ).decode(),
+                "payload_encoding": "base64",
                 "properties": properties,
             },
             timeout=30,

@@ -35,6 +35,7 @@ ACCOUNTS = (
         writes=frozenset({DEAD_LETTERS}),
         reads=frozenset({QUEUE}),
     ),
+    Account("DEAD_LETTERS_RABBITMQ", writes=frozenset({EXCHANGE}), reads=frozenset({DEAD_LETTERS})),
     Account("HEALTH_RABBITMQ", tags=frozenset({"monitoring"})),
 )
 each_account = pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.key)

@@ -60,7 +60,7 @@ def test_a_created_file_has_exactly_the_known_keys(good: Path) -> None:
 
 def test_created_passwords_are_32_letters_and_digits_and_all_different(good: Path) -> None:
     passwords = [value for key, value in env_file.load(good).items() if key.endswith(("_PASSWORD", "_PASS"))]
-    assert len(passwords) == 9
+    assert len(passwords) == 10
     assert len(set(passwords)) == len(passwords)
     assert all(re.fullmatch("[A-Za-z0-9]{32}", password) for password in passwords)
 
@@ -151,7 +151,7 @@ def test_the_example_holds_no_password() -> None:
 
 def test_the_example_itself_is_refused_for_its_empty_passwords_only() -> None:
     found = env_file.problems(EXAMPLE)
-    assert len(found) == 9
+    assert len(found) == 10
     assert all("is empty" in sentence for sentence in found)
 
 
@@ -451,3 +451,22 @@ def test_create_that_cannot_write_says_so_without_a_traceback(tmp_path: Path) ->
     assert done.returncode == 2
     assert "cannot be made" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_older_file_is_completed_and_keeps_what_it_has(tmp_path: Path) -> None:
+    file, example = tmp_path / ".env", env_file.ROOT / ".env.example"
+    assert env_file.create(file, example)
+    whole = file.read_text()
+    older = "\n".join(line for line in whole.splitlines() if not line.startswith("DEAD_LETTERS_"))
+    file.write_text(older)
+    file.chmod(0o640)
+    assert env_file.complete(file, example) == [
+        "DEAD_LETTERS_RABBITMQ_USER",
+        "DEAD_LETTERS_RABBITMQ_PASSWORD",
+    ]
+    assert file.read_text().startswith(older)
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert env_file.problems(file) == []
+    assert len(env_file.load(file)["DEAD_LETTERS_RABBITMQ_PASSWORD"]) >= 32
+    assert env_file.complete(file, example) == []
+    assert [entry.name for entry in tmp_path.iterdir()] == [".env"], "nothing is left behind"

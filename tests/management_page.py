@@ -31,6 +31,12 @@ class ManagementPage:
         assert response.status_code == 200, response.text
         assert response.json() == {"routed": True}
 
+    def messages(self, queue: str) -> int:
+        """How many messages are in a queue or in a consumer's hands; some seconds old."""
+        response = self.session.get(f"{self.url}/queues/%2F/{queue}", timeout=30)
+        assert response.status_code == 200, response.text
+        return int(response.json()["messages"])
+
     def look_at(self, queue: str) -> list[dict[str, Any]]:
         """Read messages and put them back."""
         response = self.session.post(

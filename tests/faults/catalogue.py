@@ -1,4 +1,4 @@
-"""The faults. Each is a context: what is broken at its start is healed at its end, whatever happens in between."""
+"""The faults. Each is a context: what is broken at its start is healed at its end, whatever happens."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _alarm(command: str, alarming: str, variable: str, platform: Platform) -> It
 
 @contextmanager
 def _disk_full(name: str, volume: str, spare_mib: int, platform: Platform) -> Iterator[None]:
-    """The container's volume is moved to a small file system in memory, filled to the last byte, and moved back.
+    """The container's volume is moved to a small file system in memory, filled up, and moved back.
 
     What is in memory does not outlive the node, so this one and a restart of the node never meet.
     """
@@ -163,8 +163,8 @@ def _disk_full(name: str, volume: str, spare_mib: int, platform: Platform) -> It
     try:
         size = int(platform.run(f"du -sm {real}").split()[0]) + spare_mib
         platform.run(
-            f"set -e; mkdir -p {small}; mount -t tmpfs -o size={size}m tmpfs {small}; cp -a {real}/. {small}/; "
-            f"mount --bind {small} {real}; docker start {name}"
+            f"set -e; mkdir -p {small}; mount -t tmpfs -o size={size}m tmpfs {small}; "
+            f"cp -a {real}/. {small}/; mount --bind {small} {real}; docker start {name}"
         )
         # Only what has started can run out of space while it works.
         wait_until(

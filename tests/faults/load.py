@@ -1,7 +1,8 @@
-"""The load: clients that order through the published port, at a bounded rate, whatever happens to the platform."""
+"""The load: clients that order through the published port, at a bounded rate, whatever happens."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,7 +70,11 @@ class Load:
         try:
             client = _Client(self._address)
             while self._wait_for_turn():
-                self._order(client, self._journal.next_order())
+                order = self._journal.next_order()
+                self._order(client, order)
+                if order.answers[-1].status == CUT:
+                    # As a person would, a client whose connection broke waits before the next order.
+                    self._stopping.wait(RETRY_SECONDS)
         except BaseException as error:
             self._failure = error
             self._stopping.set()
@@ -110,18 +115,14 @@ class _Client:
 
     def __init__(self, address: Callable[[], str]) -> None:
         self._address = address
-        self._url = address()
-        self._session = self._new_session()
-
-    @staticmethod
-    def _new_session() -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        return session
+        self._url = ""
+        self._session = requests.Session()
 
     def send(self, order: SentOrder) -> Answer:
         sent_at = time.monotonic()
         try:
+            self._url = self._url or self._address()
+            self._session.trust_env = False
             response = self._session.post(
                 f"{self._url}/api/billing",
                 json=order.body,
@@ -129,9 +130,10 @@ class _Client:
                 timeout=ANSWER_SECONDS,
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, subprocess.CalledProcessError) as error:
+            # CalledProcessError: the node is down and publishes no port.
             self._session.close()
-            self._session, self._url = self._new_session(), self._address()
+            self._session, self._url = requests.Session(), ""
             return Answer(sent_at, time.monotonic(), CUT, text=type(error).__name__)
         ended_at = time.monotonic()
         if response.status_code == 200:

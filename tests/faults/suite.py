@@ -23,7 +23,8 @@ CRASH_SECONDS: Final = {"rabbitmq": 30.0}
 USUAL_CRASH_SECONDS: Final = 15.0
 QUIET_SECONDS: Final = 180.0
 COLUMNS: Final = (
-    "faults", "sent", "accepted", "refused", "cut", "other answers", "stored", "lost", "doubled", "dead letters",
+    "faults", "sent", "accepted", "refused", "cut", "other answers",
+    "stored", "lost", "doubled", "dead letters",
 )  # fmt: skip
 
 

@@ -173,7 +173,11 @@ class Platform:
 
     def rows_of_others(self, run: str) -> int:
         """How many rows belong to no user of a run."""
-        return int(self.run(self._psql(f"SELECT count(*) FROM orders WHERE user_id NOT LIKE '{run}-%'")))  # noqa: S608
+        return self.count(f"count(*) FROM orders WHERE user_id NOT LIKE '{run}-%'")
+
+    def count(self, selection: str) -> int:
+        """Ask billing-database for a number; `selection` is what follows SELECT."""
+        return int(self.run(self._psql(f"SELECT {selection}")))
 
     def _psql(self, query: str) -> str:
         user, database = self._env["POSTGRES_USER"], self._env["POSTGRES_DB"]

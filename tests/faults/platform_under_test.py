@@ -109,15 +109,23 @@ class Platform:
             return f"the gateway gives no answer ({type(error).__name__})"
         return "" if answer["status"] == "ready" else f"the gateway says {answer}"
 
-    def wait_until_well(self) -> None:
-        """Wait until all six are healthy and the gateway is ready."""
+    def wait_until_well(self) -> str:
+        """Wait until all six are healthy and the gateway is ready; return what was waited for last."""
+        reasons = [""]
+
+        def well() -> bool:
+            reason = self.unwell()
+            reasons.append(reason or reasons[-1])
+            return not reason
+
         wait_until(
-            lambda: not self.unwell(),
+            well,
             "all six are healthy and the gateway is ready",
             seconds=PATIENCE_SECONDS,
             interval=0.3,
             explain=self.unwell,
         )
+        return reasons[-1]
 
     def readiness(self) -> dict[str, Any]:
         """What the gateway says of itself."""

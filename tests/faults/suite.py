@@ -83,7 +83,7 @@ class Suite:
             if any(fault.seconds[1] for fault in step.faults):
                 time.sleep(step.seconds)
                 healed = time.monotonic()
-        self._platform.wait_until_well()
+        last = self._platform.wait_until_well()
         well = time.monotonic()
         # Seconds after the last thing that went wrong, its healing included.
         took = well - healed
@@ -96,7 +96,8 @@ class Suite:
             self._excuses.append(Excuse(started, well))
         accepted = sum(bool(order.accepted_ids) for order in self._journal.orders)
         self._say(
-            f"{number:4}  {step.name}: {healed - started:.0f} s, well again after {took:.1f} s; "
+            f"{number:4}  {step.name}: {healed - started:.0f} s, well again after {took:.1f} s"
+            f"{f' (at last: {last})' if took > USUAL_CRASH_SECONDS else ''}; "
             f"{len(self._journal.orders)} sent, {accepted} accepted"
         )
 

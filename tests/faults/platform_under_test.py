@@ -138,6 +138,8 @@ class Platform:
             return problem
         kept = self.readiness()["dependencies"]["order-store"]["depth"]
         queued = self.page().messages(QUEUE)
+        if queued is None:
+            return "the broker has not counted its messages yet"
         return f"{kept} in the gateway's store, {queued} in the queue" if kept or queued else ""
 
     def wait_until_quiet(self, seconds: float) -> None:

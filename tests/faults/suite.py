@@ -14,7 +14,7 @@ from tests.faults.orders import Journal
 from tests.faults.platform_under_test import DEAD_LETTER_QUEUE, QUEUE, Platform
 from tests.faults.schedule import Step
 from tests.faults.verdict import Excuse, Verdict, judge
-from tests.settings import PATIENCE, ROOT, gateway_url
+from tests.settings import ROOT, gateway_url
 
 RATE: Final = 60.0
 """Orders per second: what two cores bear beside six containers that are restarted all the time."""
@@ -63,8 +63,15 @@ class Suite:
                 load.check()
                 self._do(number, step)
         self._say("waiting until no order is on the way any more")
-        self._platform.wait_until_quiet(QUIET_SECONDS * PATIENCE + len(self._journal.orders) / 100)
+        try:
+            self._platform.wait_until_quiet(QUIET_SECONDS + len(self._journal.orders) / 100)
+            unrest = ""
+        except AssertionError as error:
+            # What was lost is worth knowing then too.
+            unrest = str(error)
         verdict = self._count(others)
+        if unrest:
+            verdict.findings["platforms that do not come to rest"].append(unrest)
         self._journal.close()
         self._report(verdict)
         return verdict

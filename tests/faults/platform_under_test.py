@@ -175,7 +175,7 @@ class Platform:
             "COPY (SELECT order_id, user_id, number_of_items, total_amount, film_id FROM orders "  # noqa: S608
             f"WHERE user_id LIKE '{run}-%') TO STDOUT WITH CSV"
         )
-        table = csv.reader(io.StringIO(self.node.packed(self._psql(query))))
+        table = csv.reader(io.StringIO(self.node.packed(self.psql(query))))
         return [
             Row(order_id, user_id, (int(items), amount or None, int(film) if film else None))
             for order_id, user_id, items, amount, film in table
@@ -183,13 +183,10 @@ class Platform:
 
     def rows_of_others(self, run: str) -> int:
         """How many rows belong to no user of a run."""
-        return self.count(f"count(*) FROM orders WHERE user_id NOT LIKE '{run}-%'")
+        return int(self.run(self.psql(f"SELECT count(*) FROM orders WHERE user_id NOT LIKE '{run}-%'")))  # noqa: S608
 
-    def count(self, selection: str) -> int:
-        """Ask billing-database for a number; `selection` is what follows SELECT."""
-        return int(self.run(self._psql(f"SELECT {selection}")))
-
-    def _psql(self, query: str) -> str:
+    def psql(self, query: str) -> str:
+        """Return the shell command that asks billing-database; `query` as between double quotes."""
         user, database = self._env["POSTGRES_USER"], self._env["POSTGRES_DB"]
         return (
             "docker exec billing-database psql --no-psqlrc -v ON_ERROR_STOP=1 -qAt -h /run/postgresql "

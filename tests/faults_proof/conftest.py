@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,31 +16,27 @@ from tests.settings import ENV_FILE, ROOT
 __all__ = ["platform", "say"]
 
 WEAKNESSES: Final = Path(__file__).parent / "weaknesses"
-Weaken = Callable[[str], AbstractContextManager[None]]
+Weaken = Callable[[str], None]
 
 
-@pytest.fixture
-def weakened(tmp_path: Path, say: Callable[[str], None]) -> Weaken:
-    """Gives the context in which the platform runs from sources to which a patch was applied.
+@pytest.fixture(scope="module")
+def weaken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weaken]:
+    """Gives what lets the platform run from sources to which a patch was applied, until the next one.
 
-    The patched copy is built like the platform itself; nothing of it is in the real images.
+    The patched copy is built like the platform itself; nothing of it is in the real images. After
+    the last test of the module the platform is as it was.
     """
 
-    @contextmanager
-    def platform_with(weakness: str) -> Iterator[None]:
-        sources = tmp_path / "srcs"
-        shutil.copytree(ROOT / "srcs", sources)
+    def build(weakness: str) -> None:
+        copy = tmp_path_factory.mktemp(weakness)
+        shutil.copytree(ROOT / "srcs", copy / "srcs")
         # A patch that does not apply any more is an error here: its line has changed, so must the patch.
         apply = ["git", "apply", str(WEAKNESSES / f"{weakness}.patch")]
-        subprocess.run(apply, cwd=tmp_path, check=True, env=os.environ | {"GIT_CEILING_DIRECTORIES": "/"})
-        say(f"building the platform with: {weakness}")
-        try:
-            _deploy("-e", f"container_build_root={sources}")
-            yield
-        finally:
-            _deploy()
+        subprocess.run(apply, cwd=copy, check=True, env=os.environ | {"GIT_CEILING_DIRECTORIES": "/"})
+        _deploy("-e", f"container_build_root={copy / 'srcs'}")
 
-    return platform_with
+    yield build
+    _deploy()
 
 
 def _deploy(*arguments: str) -> None:

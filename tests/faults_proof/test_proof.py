@@ -34,11 +34,16 @@ def test_every_weakness_that_is_described_is_tried() -> None:
     assert described == {weakness for weakness, _, _ in EXPECTED} | {UNSYNCHRONISED}
 
 
+def test_an_order_that_could_not_be_synchronised_to_the_disk_is_refused(platform: Platform) -> None:
+    with _disk_that_fails(platform):
+        assert _order().status_code == 503
+
+
 @pytest.mark.parametrize(("weakness", "faults", "finding"), EXPECTED, ids=[case[0] for case in EXPECTED])
 def test_the_suite_reports_what_a_weakness_does(
     platform: Platform,
     say: Callable[[str], None],
-    weakened: Weaken,
+    weaken: Weaken,
     weakness: str,
     faults: tuple[str, ...],
     finding: str,
@@ -46,19 +51,16 @@ def test_the_suite_reports_what_a_weakness_does(
     assert faults in SHORT, "a run of the short form meets it as well"
     seed = random.SystemRandom().randrange(10**6)
     step = Step(tuple(BY_NAME[name] for name in faults), gap=1, seconds=8)
-    with weakened(weakness):
-        # Twice, since chance decides how much is in hand when something is killed.
-        verdict = Suite(platform, seed=seed, again="make test-faults-proof", say=say).run(iter([step, step]))
+    say(f"building the platform with: {weakness}")
+    weaken(weakness)
+    # Twice, since chance decides how much is in hand when something is killed.
+    verdict = Suite(platform, seed=seed, again="make test-faults-proof", say=say).run(iter([step, step]))
     assert finding in verdict.findings, f"nothing was found: {dict(verdict.figures)}"
 
 
-def test_an_order_that_could_not_be_synchronised_to_the_disk_is_refused(platform: Platform) -> None:
+def test_a_store_that_does_not_synchronise_is_noticed(platform: Platform, weaken: Weaken) -> None:
+    weaken(UNSYNCHRONISED)
     with _disk_that_fails(platform):
-        assert _order().status_code == 503
-
-
-def test_a_store_that_does_not_synchronise_is_noticed(platform: Platform, weakened: Weaken) -> None:
-    with weakened(UNSYNCHRONISED), _disk_that_fails(platform):
         assert _order().status_code == 200, "it does not ask the disk, and so takes the order"
 
 

@@ -48,6 +48,18 @@ test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 order
 	PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20 pytest -rP tests/recovery/test_killed_consumer.py \
 	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
 
+.PHONY: test-faults
+test-faults: ## an hour of faults under load, on a node of its own (MINUTES=60 SEED=…; docs/faults.md)
+	FAULTS_MINUTES=$(or $(MINUTES),60) FAULTS_SEED=$(SEED) molecule test -s faults --no-command-borders
+
+.PHONY: test-faults-proof
+test-faults-proof: ## that the fault suite finds what it is there to find: weaknesses are built in
+	FAULTS_TESTS=faults_proof molecule test -s faults --no-command-borders
+
+.PHONY: test-backlog
+test-backlog: ## a million orders wait in the broker, and all of them are stored (ORDERS=1000000)
+	FAULTS_TESTS=backlog BACKLOG_ORDERS=$(ORDERS) molecule test -s faults --no-command-borders
+
 .PHONY: status
 status: ## what runs, and its health
 	@ansible-playbook ansible/status.yml

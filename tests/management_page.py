@@ -34,6 +34,16 @@ class ManagementPage:
         assert response.status_code == 200, response.text
         assert response.json() == {"routed": True}
 
+    def messages(self, queue: str) -> int | None:
+        """How many messages are in a queue or in a consumer's hands, some seconds ago.
+
+        None while a broker that has just started has not counted yet.
+        """
+        response = self.session.get(f"{self.url}/queues/%2F/{queue}", timeout=30)
+        assert response.status_code == 200, response.text
+        count: int | None = response.json().get("messages")
+        return count
+
     def look_at(self, queue: str) -> list[dict[str, Any]]:
         """Read messages and put them back."""
         response = self.session.post(

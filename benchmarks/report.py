@@ -73,6 +73,6 @@ def text(figures: dict[str, Any]) -> str:
     if about["load_before"] > about["cores"] / 2:
         lines += [
             "",
-            "The machine was busy with something else: only the ratios mean anything, less than usual.",
+            "The machine was busy with something else: these figures are no measure of the platform.",
         ]
     return "\n".join(lines)

@@ -1,7 +1,6 @@
 """Clients that stop reading in the middle of an answer.
 
-A thread waits until the kernel has taken the rest of a large answer, and the server knows no timeout
-for that. The kernel has one: TCP_USER_TIMEOUT (tcp(7)) ends a connection whose data has been waiting
+The server waits until the kernel has taken an answer, and knows no timeout for that. The kernel has one: TCP_USER_TIMEOUT (tcp(7)) ends a connection whose data has been waiting
 for so long, also for a client whose window stays closed. Set on the listening socket, it is passed on
 to every connection that is accepted there.
 """
@@ -11,6 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -26,20 +27,48 @@ def limit_stalled_clients(port: int, milliseconds: int = STALLED_MILLISECONDS) -
         Whether this process listens on `port`.
     """
     found = False
+    for listener in _sockets():
+        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1 and (
+            listener.getsockname()[1] == port
+        ):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+            found = True
+    return found
+
+
+def cut_off(address: str, port: int) -> bool:
+    """Break the connection of the client at `address` and `port`, with what is still to be sent.
+
+    A client that takes a byte now and then makes progress in the kernel's eyes, and the server has no
+    limit of its own: without this, it would keep a connection and its buffers for hours.
+
+    Returns:
+        Whether there was such a connection.
+    """
+    for connection in _sockets():
+        try:
+            peer = connection.getpeername()
+        except OSError:
+            # It listens, or has ended meanwhile.
+            continue
+        if peer[:2] == (address, port):
+            # Closing sends no FIN while others have the socket open; a reset forgets what is unsent.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.shutdown(socket.SHUT_RDWR)
+            return True
+    return False
+
+
+def _sockets() -> Iterator[socket.socket]:
+    """Yield this process' internet sockets, each only until the next is asked for."""
     for entry in Path("/proc/self/fd").iterdir():
         try:
             if not stat.S_ISSOCK(entry.stat().st_mode):
                 continue
-            with socket.socket(fileno=os.dup(int(entry.name))) as candidate:
-                is_ours = (
-                    candidate.family in {socket.AF_INET, socket.AF_INET6}
-                    and candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
-                    and candidate.getsockname()[1] == port
-                )
-                if is_ours:
-                    candidate.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-                    found = True
-        except FileNotFoundError:
+            duplicate = socket.socket(fileno=os.dup(int(entry.name)))
+        except OSError:
             # The descriptor of this very listing, or one that another thread has just closed.
             continue
-    return found
+        with duplicate:
+            if duplicate.family in {socket.AF_INET, socket.AF_INET6}:
+                yield duplicate

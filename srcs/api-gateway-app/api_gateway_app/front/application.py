@@ -1,0 +1,175 @@
+"""The ASGI application that stands before the Flask application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from api_gateway_app.front.bodies import RETRY_SECONDS, Bodies, ClientGoneError, Receive, discard
+from api_gateway_app.front.downloads import Download
+from api_gateway_app.front.environ import REFUSAL, make_environ
+from api_gateway_app.front.limits import Budget, Pace, TooSlowError
+from api_gateway_app.metrics import FRONT_REFUSALS
+from api_gateway_app.slow_clients import cut_off
+from platform_common.problems import PROBLEM_TYPE, Problem
+from platform_common.request_context import REQUEST_ID_HEADER, accept_request_id
+
+_logger = logging.getLogger(__name__)
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+# Complete requests that wait for a thread. More would only wait longer than their clients do.
+WAITING_REQUESTS: Final = 256
+# An answer up to this size is given to the server at once; it, and the kernel, hold it meanwhile.
+SMALL_ANSWER_BYTES: Final = 16 * 1024
+CHUNK_BYTES: Final = 16 * 1024
+# What larger answers may take together, as long as their clients have not taken them.
+SHARED_BYTES: Final = 12 << 20
+
+
+@dataclass
+class _Answer:
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | Download
+
+
+class Front:
+    """Gives complete requests to `application`, in up to `threads` threads, and sends its answers."""
+
+    def __init__(self, application: WSGIApplication, *, threads: int) -> None:
+        self._application = application
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        # Their own, so that large answers of a slow upstream leave the others' threads alone.
+        self._download_threads = ThreadPoolExecutor(max(1, threads // 4), thread_name_prefix="download")
+        self._most_requests = threads + WAITING_REQUESTS
+        self._requests = 0
+        self._bodies = Bodies()
+        self._answers = Budget(SHARED_BYTES)
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one HTTP request (ASGI 3)."""
+        headers = dict(scope["headers"])
+        try:
+            body = await self._bodies.read(receive, headers)
+        except ClientGoneError:
+            return
+        refusal = body if isinstance(body, Problem) else None
+        if self._requests >= self._most_requests:
+            answer = _busy(headers)
+        else:
+            answer = await self._run(scope, None if isinstance(body, Problem) else body, refusal)
+        if refusal is not None:
+            FRONT_REFUSALS.labels(str(refusal.status)).inc()
+            answer.headers.append((b"connection", b"close"))
+        await self._send(answer, scope, receive if body is None else None, send)
+        if refusal is not None and b"expect" not in headers:
+            await discard(receive)
+
+    async def _run(self, scope: Mapping[str, Any], body: bytes | None, refusal: Problem | None) -> _Answer:
+        environ = make_environ(scope, body)
+        if refusal is not None:
+            environ[REFUSAL] = refusal
+        self._requests += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, environ)
+        finally:
+            self._requests -= 1
+
+    def _work(self, environ: dict[str, Any]) -> _Answer:
+        """Run the application, in a thread (PEP 3333)."""
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
+            started[:] = (
+                int(status[:3]),
+                [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+            )
+
+        parts = self._application(environ, start_response)
+        if isinstance(parts, Download):
+            return _Answer(*started, parts)
+        try:
+            body = b"".join(parts)
+        finally:
+            if close := getattr(parts, "close", None):
+                close()
+        return _Answer(*started, body)
+
+    async def _send(
+        self, answer: _Answer, scope: Mapping[str, Any], bodiless_receive: Receive | None, send: Send
+    ) -> None:
+        if isinstance(answer.body, bytes) and len(answer.body) <= SMALL_ANSWER_BYTES:
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+            return
+        held = len(answer.body) if isinstance(answer.body, bytes) else 0
+        if not self._answers.take(held):
+            await self._send(_busy(dict(scope["headers"])), scope, bodiless_receive, send)
+            return
+        if bodiless_receive is not None:
+            # ASGI tells of the end of a body that is not there, too, before it tells of a disconnect.
+            await bodiless_receive()
+        try:
+            await self._send_large(answer, scope, send)
+        finally:
+            self._answers.give_back(held)
+            if not isinstance(answer.body, bytes):
+                answer.body.close()
+
+    async def _send_large(self, answer: _Answer, scope: Mapping[str, Any], send: Send) -> None:
+        """Send as fast as the client reads; an answer that ends early breaks the connection."""
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        pace = Pace()
+        chunks = _pieces(answer.body) if isinstance(answer.body, bytes) else answer.body
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                if isinstance(chunks, Download) and chunks.waits:
+                    chunk = await loop.run_in_executor(self._download_threads, next, chunks, b"")
+                else:
+                    chunk = next(chunks, b"")
+                await pace.keep(send({"type": "http.response.body", "body": chunk, "more_body": bool(chunk)}))
+                if not chunk:
+                    return
+                pace.advance(len(chunk))
+        except TooSlowError:
+            _logger.info("A client that read an answer too slowly is cut off.")
+            cut_off(*scope["client"][:2])
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    view = memoryview(body)
+    for start in range(0, len(view), CHUNK_BYTES):
+        yield bytes(view[start : start + CHUNK_BYTES])
+
+
+def _busy(headers: Mapping[bytes, bytes]) -> _Answer:
+    """Return the 503 of a gateway that cannot even give the request to a thread."""
+    FRONT_REFUSALS.labels("503").inc()
+    request_id = accept_request_id(headers.get(REQUEST_ID_HEADER.lower().encode(), b"").decode("latin-1"))
+    body = json.dumps(
+        {
+            "type": "about:blank",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": f"Too many requests at once. Try again in {RETRY_SECONDS} seconds.",
+            "request_id": request_id,
+        }
+    ).encode()
+    return _Answer(
+        503,
+        [
+            (b"content-type", PROBLEM_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"retry-after", str(RETRY_SECONDS).encode()),
+            (REQUEST_ID_HEADER.lower().encode(), request_id.encode()),
+        ],
+        body,
+    )

@@ -1,8 +1,9 @@
-"""Clients that stop reading in the middle of an answer.
+"""Clients that stop reading in the middle of an answer, or read it too slowly.
 
-The server waits until the kernel has taken an answer, and knows no timeout for that. The kernel has one: TCP_USER_TIMEOUT (tcp(7)) ends a connection whose data has been waiting
-for so long, also for a client whose window stays closed. Set on the listening socket, it is passed on
-to every connection that is accepted there.
+The server waits until the kernel has taken an answer, and knows no timeout for that. The kernel has one:
+TCP_USER_TIMEOUT (tcp(7)) ends a connection whose data has been waiting for so long, also for a client
+whose window stays closed. Set on the listening socket, it is passed on to every connection that is
+accepted there. Whoever takes a little now and then is cut off by the front.
 """
 
 from __future__ import annotations

@@ -40,15 +40,11 @@ class Bodies:
         Raises:
             ClientGoneError: there will be no complete body.
         """
-        length = headers.get(b"content-length")
-        if b"transfer-encoding" in headers:
-            if length is not None:
-                # RFC 9112, section 6.1: two servers could disagree about where such a request ends.
-                return _problem(400, "Content-Length and Transfer-Encoding exclude each other: send one.")
-        elif length is None:
+        if not headers.keys() & {b"content-length", b"transfer-encoding"}:
             return None
-        elif int(length) > MAXIMUM_BODY_BYTES:
-            return _too_large()
+        return _refuse_unread(headers) or await self._read(receive)
+
+    async def _read(self, receive: Receive) -> bytes | Problem:
         taken = 0
         try:
             body = bytearray()
@@ -90,6 +86,16 @@ async def discard(receive: Receive) -> None:
                 discarded += len(message["body"])
     except TimeoutError:
         return
+
+
+def _refuse_unread(headers: Mapping[bytes, bytes]) -> Problem | None:
+    length = headers.get(b"content-length")
+    if length is not None and b"transfer-encoding" in headers:
+        # RFC 9112, section 6.1: two servers could disagree about where such a request ends.
+        return _problem(400, "Content-Length and Transfer-Encoding exclude each other: send one.")
+    if length is not None and int(length) > MAXIMUM_BODY_BYTES:
+        return _too_large()
+    return None
 
 
 def _too_large() -> Problem:

@@ -11,6 +11,8 @@ from platform_common.settings import BaseSettings, Environment
 
 # More than the other apps: most of a thread's time here is waiting, for a confirm or an upstream.
 THREADS: Final = 32
+# More than an app may need that finds its database hanging: to wait for a connection, make it, and ask.
+UPSTREAM_READ_SECONDS: Final = 14
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Settings:
             base=replace(base, threads=env.integer("THREADS", THREADS, 1, 256)),
             inventory_service_url=env.url("INVENTORY_SERVICE_URL"),
             billing_service_url=env.url("BILLING_SERVICE_URL", "http://billing-app:8080"),
-            upstream_read_seconds=env.integer("UPSTREAM_READ_SECONDS", 10, 1, 300),
+            upstream_read_seconds=env.integer("UPSTREAM_READ_SECONDS", UPSTREAM_READ_SECONDS, 1, 300),
             broker=BrokerSettings.read(env),
             orders_directory=env.directory("ORDERS_DIRECTORY", "/var/lib/api-gateway-orders", writable=True),
             orders_maximum_bytes=env.integer("ORDERS_MAXIMUM_BYTES", 1 << 30, 1 << 16),

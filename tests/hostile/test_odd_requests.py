@@ -111,9 +111,7 @@ def test_an_odd_but_clear_request_ends_where_it_ends(api: Api, request_text: str
         "/api/movies%00",
         "/api/movies/1%00",
         "/api//movies",
-        "//api/movies",
         "/./api/movies",
-        "/api/movies%2f1",
         "/API/movies",
         "/docs/../api/movies",
         "/docs/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
@@ -132,7 +130,15 @@ def test_no_path_leads_anywhere_else(api: Api, target: str) -> None:
     assert_nobody_gets_anothers_answer(api)
 
 
-@pytest.mark.parametrize("target", ["http://elsewhere.example/api/movies?limit=1", "/api/%6dovies?limit=1"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://elsewhere.example/api/movies?limit=1",
+        "/api/%6dovies?limit=1",
+        "/api/movies%2f?limit=1",
+        "//api/movies?limit=1",
+    ],
+)
 def test_another_form_of_an_address_is_the_same_address(api: Api, target: str) -> None:
     answer = exchange(api.url, f"GET {target} HTTP/1.1", "Connection: close")
     assert answer is not None

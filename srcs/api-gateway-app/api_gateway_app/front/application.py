@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api_gateway_app.front.bodies import RETRY_SECONDS, Bodies, ClientGoneError, Receive, discard
+from api_gateway_app.front.bodies import RETRY_SECONDS, Bodies, Receive, discard
 from api_gateway_app.front.downloads import Download
 from api_gateway_app.front.environ import REFUSAL, make_environ
 from api_gateway_app.front.limits import Budget, Pace, TooSlowError
@@ -56,10 +56,7 @@ class Front:
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one HTTP request (ASGI 3)."""
         headers = dict(scope["headers"])
-        try:
-            body = await self._bodies.read(receive, headers)
-        except ClientGoneError:
-            return
+        body = await self._bodies.read(receive, headers)
         refusal = body if isinstance(body, Problem) else None
         if self._requests >= self._most_requests:
             answer = _busy(headers)
@@ -67,6 +64,8 @@ class Front:
             answer = await self._run(scope, None if isinstance(body, Problem) else body, refusal)
         if refusal is not None:
             FRONT_REFUSALS.labels(str(refusal.status)).inc()
+            # Where the next request begins is not known, or far away.
+            answer.headers = [field for field in answer.headers if field[0].lower() != b"connection"]
             answer.headers.append((b"connection", b"close"))
         await self._send(answer, scope, receive if body is None else None, send)
         if refusal is not None and b"expect" not in headers:

@@ -24,10 +24,6 @@ DISCARD_SECONDS: Final = 5.0
 DISCARDED_BYTES: Final = 64 << 20
 
 
-class ClientGoneError(Exception):
-    """The client closed the connection, or what it sent is no HTTP, before its request was complete."""
-
-
 class Bodies:
     """Reads bodies within what they may take together."""
 
@@ -35,11 +31,7 @@ class Bodies:
         self._shared = Budget(SHARED_BYTES)
 
     async def read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes | Problem | None:
-        """Return the complete body; None where the request has none; a problem where it is refused.
-
-        Raises:
-            ClientGoneError: there will be no complete body.
-        """
+        """Return the complete body; None where the request has none; a problem where it is refused."""
         if not headers.keys() & {b"content-length", b"transfer-encoding"}:
             return None
         return _refuse_unread(headers) or await self._read(receive)
@@ -52,7 +44,8 @@ class Bodies:
             while True:
                 message = await pace.keep(receive())
                 if message["type"] != "http.request":
-                    raise ClientGoneError
+                    # The client has gone, which the server does not tell from chunks that are none.
+                    return _problem(400, "The body breaks off, or its chunks are malformed.")
                 chunk: bytes = message["body"]
                 if len(body) + len(chunk) > MAXIMUM_BODY_BYTES:
                     return _too_large()

@@ -19,7 +19,6 @@ from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.publisher import Publisher
 from api_gateway_app.orders.store import OrderStore, StoreLimits
 from api_gateway_app.settings import Settings
-from api_gateway_app.slow_clients import limit_stalled_clients
 from api_gateway_app.upstream.relay import Upstream
 from platform_common.app import make_app
 
@@ -71,7 +70,6 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store), billing))
     app.register_blueprint(make_docs_blueprint())
 
-    limit_stalled_clients(settings.base.listen_port)
     access_log.start()
     publisher.start()
     if not settings.base.candidate:

@@ -8,19 +8,31 @@ accepted there. Whoever takes a little now and then is cut off by the front.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import stat
 import struct
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+LISTENING_SECONDS: Final = 60.0
+ROUND_SECONDS: Final = 0.05
+_logger = logging.getLogger(__name__)
+
 STALLED_MILLISECONDS: Final = 30_000
+# What lies in the kernel counts as taken by the client. Left alone, the kernel lets that grow to some
+# MiB for each connection: minutes of a slow client's time, and memory that nobody has counted.
+SEND_BUFFER_BYTES: Final = 64 * 1024
 
 
 def limit_stalled_clients(port: int, milliseconds: int = STALLED_MILLISECONDS) -> bool:
     """Have connections to `port` of this process end when their client takes nothing for so long.
+
+    The kernel's buffer for what is sent on them is limited, too.
 
     The server opens the listening socket and tells nobody which one it is: it is found by its port.
 
@@ -29,12 +41,26 @@ def limit_stalled_clients(port: int, milliseconds: int = STALLED_MILLISECONDS) -
     """
     found = False
     for listener in _sockets():
-        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1 and (
-            listener.getsockname()[1] == port
-        ):
+        is_listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+        if is_listening and listener.getsockname()[1] == port:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             found = True
     return found
+
+
+def limit_stalled_clients_soon(port: int) -> None:
+    """Do the same as soon as the server listens, which each worker does after it has loaded the app."""
+
+    def run() -> None:
+        deadline = time.monotonic() + LISTENING_SECONDS
+        while not limit_stalled_clients(port):
+            if time.monotonic() > deadline:
+                _logger.error("The server's socket was not found: clients that stop reading are kept.")
+                return
+            time.sleep(ROUND_SECONDS)
+
+    threading.Thread(target=run, name="limit-stalled-clients", daemon=True).start()
 
 
 def cut_off(address: str, port: int) -> bool:

@@ -67,7 +67,7 @@ class Front:
             # Where the next request begins is not known, or far away.
             answer.headers = [field for field in answer.headers if field[0].lower() != b"connection"]
             answer.headers.append((b"connection", b"close"))
-        await self._send(answer, scope, receive if body is None else None, send)
+        await self._send(answer, scope, headers, receive, send)
         if refusal is not None and b"expect" not in headers:
             await discard(receive)
 
@@ -83,54 +83,61 @@ class Front:
 
     def _work(self, environ: dict[str, Any]) -> _Answer:
         """Run the application, in a thread (PEP 3333)."""
-        started: list[Any] = []
+        status = 500
+        fields: list[tuple[bytes, bytes]] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
-            started[:] = (
-                int(status[:3]),
-                [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-            )
+        def start_response(line: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
+            nonlocal status, fields
+            status = int(line[:3])
+            fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
         parts = self._application(environ, start_response)
         if isinstance(parts, Download):
-            return _Answer(*started, parts)
+            return _Answer(status, fields, parts)
         try:
             body = b"".join(parts)
         finally:
             if close := getattr(parts, "close", None):
                 close()
-        return _Answer(*started, body)
+        return _Answer(status, fields, body)
 
     async def _send(
-        self, answer: _Answer, scope: Mapping[str, Any], bodiless_receive: Receive | None, send: Send
+        self,
+        answer: _Answer,
+        scope: Mapping[str, Any],
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
     ) -> None:
-        if isinstance(answer.body, bytes) and len(answer.body) <= SMALL_ANSWER_BYTES:
-            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-            await send({"type": "http.response.body", "body": answer.body, "more_body": False})
-            return
-        held = len(answer.body) if isinstance(answer.body, bytes) else 0
+        is_in_memory = isinstance(answer.body, bytes)
+        size = len(answer.body) if isinstance(answer.body, bytes) else 0
+        held = size if size > SMALL_ANSWER_BYTES else 0
         if not self._answers.take(held):
-            await self._send(_busy(dict(scope["headers"])), scope, bodiless_receive, send)
-            return
-        if bodiless_receive is not None:
-            # ASGI tells of the end of a body that is not there, too, before it tells of a disconnect.
-            await bodiless_receive()
+            answer, is_in_memory, size, held = _busy(headers), True, 0, 0
         try:
-            await self._send_large(answer, scope, send)
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            if is_in_memory and size <= SMALL_ANSWER_BYTES:
+                await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+            else:
+                await self._send_large(answer.body, scope, receive, send)
         finally:
             self._answers.give_back(held)
-            if not isinstance(answer.body, bytes):
+            if isinstance(answer.body, Download):
                 answer.body.close()
 
-    async def _send_large(self, answer: _Answer, scope: Mapping[str, Any], send: Send) -> None:
+    async def _send_large(
+        self, body: bytes | Download, scope: Mapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         """Send as fast as the client reads; an answer that ends early breaks the connection."""
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        pace = Pace()
-        chunks = _pieces(answer.body) if isinstance(answer.body, bytes) else answer.body
+        chunks = _pieces(body) if isinstance(body, bytes) else body
+        waits = isinstance(body, Download) and body.waits
         loop = asyncio.get_running_loop()
+        pace = Pace()
+        # Sending to a client that has gone is no error to the server.
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
-            while True:
-                if isinstance(chunks, Download) and chunks.waits:
+            while not gone.done():
+                if waits:
                     chunk = await loop.run_in_executor(self._download_threads, next, chunks, b"")
                 else:
                     chunk = next(chunks, b"")
@@ -141,6 +148,14 @@ class Front:
         except TooSlowError:
             _logger.info("A client that read an answer too slowly is cut off.")
             cut_off(*scope["client"][:2])
+        finally:
+            gone.cancel()
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        # The end of the request's body, also of one that it does not have.
+        continue
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:

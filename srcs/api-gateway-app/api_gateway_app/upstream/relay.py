@@ -37,6 +37,8 @@ _logger = logging.getLogger(__name__)
 
 IN_MEMORY_BYTES: Final = 1 << 20
 CHUNK_BYTES: Final = 64 * 1024
+# What is sent at once: what is on its way counts as taken by the client, so it is kept small.
+SENT_BYTES: Final = 16 * 1024
 # How long a request waits for its turn when the upstream has all of its share of our threads.
 TURN_SECONDS: Final = 0.25
 RETRY_SECONDS: Final = 2
@@ -231,7 +233,7 @@ class _SpoolFile:
         return self
 
     def __next__(self) -> bytes:
-        if chunk := self._file.read(CHUNK_BYTES):
+        if chunk := self._file.read(SENT_BYTES):
             return chunk
         raise StopIteration
 
@@ -285,8 +287,9 @@ def _read(exchange: Exchange, size: int) -> bytes:
 
 def _rest(exchange: Exchange, start: bytes) -> Iterator[bytes]:
     """Yield `start` and then what follows, as it comes."""
-    yield start
-    while chunk := _read(exchange, CHUNK_BYTES):
+    for position in range(0, len(start), SENT_BYTES):
+        yield start[position : position + SENT_BYTES]
+    while chunk := _read(exchange, SENT_BYTES):
         yield chunk
 
 

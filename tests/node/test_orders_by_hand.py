@@ -26,7 +26,7 @@ BAD: dict[str, tuple[bytes, str]] = {
         "1,048,576 bytes long; an order has at most",
     ),
     "nested 10,000 deep": (b"[" * 10_000 + b"]" * 10_000, "nested too deep"),
-    "nested 10,000 deep in an object": (b'{"a": ' * 10_000 + b"1" + b"}" * 10_000, "too"),
+    "nested 10,000 deep in an object": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nested too deep"),
     "1e400": (AMOUNT + b"1e400}", "total_amount: must be from 0 to 9999999999.99."),
     "NaN": (AMOUNT + b"NaN}", "NaN is no number in JSON"),
     "negative amount": (AMOUNT + b"-1}", "total_amount: must be from 0 to 9999999999.99."),

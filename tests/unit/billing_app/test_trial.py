@@ -155,7 +155,7 @@ def test_orders_in_the_hands_of_many_killed_apps_are_no_dead_letters(
     start: StartApp, broker: Broker, database: Database
 ) -> None:
     """An operator kills the app again and again, each time with the same orders in hand."""
-    broker.put(*(message(n) for n in range(100)))
+    broker.put(*(message(n) for n in range(50)))
     database.execute("REVOKE INSERT ON orders FROM app")
     try:
         for _ in range(8):
@@ -163,11 +163,11 @@ def test_orders_in_the_hands_of_many_killed_apps_are_no_dead_letters(
                 wait_until(lambda: broker.depth("billing_queue") == 0, "the app has all in hand")
                 os.killpg(app.process.pid, signal.SIGKILL)
                 app.process.wait()
-            wait_until(lambda: broker.depth("billing_queue") == 100, "all are back")
+            wait_until(lambda: broker.depth("billing_queue") == 50, "all are back")
     finally:
         database.execute("GRANT INSERT ON orders TO app")
     with start():
-        wait_until(lambda: stored(database) == 100, "all are stored")
+        wait_until(lambda: stored(database) == 50, "all are stored")
     assert broker.depth(DEAD_LETTERS) == 0
 
 

@@ -141,7 +141,11 @@ class Upstream:
     def _large_answer(self, exchange: Exchange, headers: list[tuple[str, str]], start: bytes) -> Response:
         upstream = exchange.response
         size = None if upstream.length is None else len(start) + upstream.length
+        if not self._downloads.acquire(blocking=False):
+            exchange.abandon()
+            raise self._problem(503, "has too many large answers on the way (or ask for pages)", "busy")
         download = _Answer()
+        download.closes(self._downloads.release)
         try:
             if size is None or self._spool.has_room_for(size):
                 spool = self._spool.file()
@@ -151,13 +155,10 @@ class Upstream:
                     spool.write(chunk)
                 exchange.finish()
                 size = spool.rewind()
+                # From here on it takes neither the upstream nor a thread.
+                download.close_first()
                 download.chunks = spool
             else:
-                if not self._downloads.acquire(blocking=False):
-                    raise self._problem(
-                        503, "has too many large answers on the way (or ask for pages)", "busy"
-                    )
-                download.closes(self._downloads.release)
                 download.closes(exchange.abandon)
                 download.chunks = _rest(exchange, start)
                 download.waits = True
@@ -256,6 +257,10 @@ class _Answer(Download):
     def closes(self, action: Callable[[], None]) -> None:
         """Have `action` done at the end, whether the client got everything or not."""
         self._on_close.append(action)
+
+    def close_first(self) -> None:
+        """Do now what was to be done at the end, of what was asked for first."""
+        self._on_close.pop(0)()
 
     def __next__(self) -> bytes:
         return next(self.chunks)

@@ -35,25 +35,28 @@ connection.close()
 print(json.dumps(ORDERS))
 """
 
-# On the node, so that a kill comes at once when orders are being stored. `docker stop` after the kill only
-# ends Docker's own waiting between restarts.
+# On the node, and waiting inside the database, so that a kill comes at once when orders are being stored and
+# the backlog lasts for all of them. `docker stop` after the kill only ends Docker's own waiting between
+# restarts.
 KILL: Final = """
 set -eu
-rows() {
-  docker exec billing-database psql -qAt -h /run/postgresql -U USER -d DATABASE \\
-    -c "SELECT count(*) FROM orders"
+sql() {
+  docker exec billing-database psql -v ON_ERROR_STOP=1 -qAt -h /run/postgresql -U USER -d DATABASE -c "$1"
 }
 kills=0
 while [ "$kills" -lt KILLS ]; do
-  before=$(rows)
+  before=$(sql "SELECT count(*) FROM orders")
+  sql "SET statement_timeout = '300s'; DO \\$\\$ BEGIN
+         WHILE (SELECT count(*) FROM orders) = $before LOOP PERFORM pg_sleep(0.01); END LOOP;
+       END \\$\\$" &
+  stored=$!
   docker start billing-app > /dev/null
-  while [ "$(rows)" -eq "$before" ]; do sleep 0.05; done
-  main=$(docker inspect --format '{{.State.Pid}}' billing-app)
-  kill -KILL $(pgrep -o -P "$main")
+  program=$(pgrep -o -P "$(docker inspect --format '{{.State.Pid}}' billing-app)")
+  wait "$stored"
+  kill -KILL "$program"
   kills=$((kills + 1))
   docker stop --time 0 billing-app > /dev/null
 done
-rows
 """
 
 

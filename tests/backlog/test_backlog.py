@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -84,14 +85,13 @@ def test_a_consumer_that_is_killed_over_and_over_condemns_no_order(
     for kill in range(1, KILLS + 1):
         stored = _stored(platform, run)
         assert stored < KILLED_ORDERS, f"there was no backlog any more at kill {kill}"
-        pid = platform.pid(CONSUMER)
+        pid, before = platform.pid(CONSUMER), platform.started_at(CONSUMER)
         # On the node, so that no more than a few batches pass between the look and the kill.
         platform.run(
             f"timeout 120 sh -c 'until [ $({platform.psql(_count(run))}) -gt {stored} ]; do :; done' "
             f"&& kill -KILL {pid}"
         )
-        # Docker would wait longer and longer before it starts what ends so often.
-        platform.run(f"docker start {CONSUMER}")
+        wait_until(partial(_started_again, platform, before), f"{CONSUMER} runs again", seconds=120)
     wait_until(
         lambda: _stored(platform, run) >= KILLED_ORDERS,
         "all are stored",
@@ -106,6 +106,13 @@ def test_a_consumer_that_is_killed_over_and_over_condemns_no_order(
     ]
     assert condemned == []
     say(f"{KILLED_ORDERS:,} orders stored once, {CONSUMER} killed {KILLS} times among them, 0 dead letters")
+
+
+def _started_again(platform: Platform, before: str) -> bool:
+    """Start the consumer: Docker itself would wait longer and longer before it starts what ends so often."""
+    platform.run(f"docker start {CONSUMER}")
+    state = platform.node.inspect(CONSUMER)[CONSUMER]["State"]
+    return bool(state["StartedAt"] != before and state["Pid"])
 
 
 def _flood(platform: Platform, run: str, orders: int = ORDERS) -> str:

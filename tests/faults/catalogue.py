@@ -123,7 +123,7 @@ def _cut(here: str, there: str, chains: tuple[str, ...], platform: Platform) -> 
         yield
     finally:
         # A container that was started again has a new network namespace: the rules went with the old one.
-        if platform.pid(here) == pid:
+        if platform.node.inspect(here)[here]["State"]["Pid"] == pid:
             iptables("-D")
 
 

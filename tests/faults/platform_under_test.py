@@ -66,8 +66,11 @@ class Platform:
     # Its containers
 
     def pid(self, name: str) -> int:
-        """The process on the node that is the container's first."""
-        return int(self.node.inspect(name)[name]["State"]["Pid"])
+        """The process on the node that is the container's first; the container must run."""
+        pid = int(self.node.inspect(name)[name]["State"]["Pid"])
+        # To `kill`, 0 is whoever asks.
+        assert pid > 0, f"{name} does not run"
+        return pid
 
     def pids(self, name: str) -> list[int]:
         """All processes of a container, as the node numbers them."""

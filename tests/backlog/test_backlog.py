@@ -30,6 +30,42 @@ KILLED_ORDERS: Final = 50_000
 KILLS: Final = 20
 
 
+# First, while the table is small enough to be counted again and again.
+@pytest.mark.recovery
+@pytest.mark.timeout(1800 * PATIENCE)
+def test_a_consumer_that_is_killed_over_and_over_condemns_no_order(
+    platform: Platform, say: Callable[[str], None]
+) -> None:
+    run = f"kills{uuid.uuid4().hex[:6]}"
+    platform.wait_until_well()
+    with BY_NAME[f"stop and start {CONSUMER}"].broken(platform):
+        _flood(platform, run, KILLED_ORDERS)
+    for kill in range(1, KILLS + 1):
+        stored = _stored(platform, run)
+        assert stored < KILLED_ORDERS, f"there was no backlog any more at kill {kill}"
+        pid, before = platform.pid(CONSUMER), platform.started_at(CONSUMER)
+        # On the node, so that no more than a few batches pass between the look and the kill.
+        platform.run(
+            f"timeout 120 sh -c 'until [ $({platform.psql(_count(run))}) -gt {stored} ]; do :; done' "
+            f"&& kill -KILL {pid}"
+        )
+        wait_until(partial(_started_again, platform, before), f"{CONSUMER} runs again", seconds=120)
+    wait_until(
+        lambda: _stored(platform, run) >= KILLED_ORDERS,
+        "all are stored",
+        seconds=DRAIN_SECONDS,
+        interval=1,
+        explain=lambda: _stored(platform, run),
+    )
+    platform.wait_until_quiet(300)
+    assert _stored(platform, run) == _users(platform, run) == KILLED_ORDERS
+    condemned = [
+        message for message in platform.page().look_at(DEAD_LETTER_QUEUE) if run in message["payload"]
+    ]
+    assert condemned == []
+    say(f"{KILLED_ORDERS:,} orders stored once, {CONSUMER} killed {KILLS} times among them, 0 dead letters")
+
+
 @pytest.mark.recovery
 @pytest.mark.timeout(5400 * PATIENCE)
 def test_the_broker_bears_a_backlog_and_every_order_of_it_is_stored_once(
@@ -71,41 +107,6 @@ def test_the_broker_bears_a_backlog_and_every_order_of_it_is_stored_once(
     verdict = judge(journal.orders, platform.rows(port_run), [], [], run=port_run)
     say(f"orders through the port meanwhile: {dict(verdict.figures)}")
     assert not verdict.findings, "\n".join(verdict.lines())
-
-
-@pytest.mark.recovery
-@pytest.mark.timeout(1800 * PATIENCE)
-def test_a_consumer_that_is_killed_over_and_over_condemns_no_order(
-    platform: Platform, say: Callable[[str], None]
-) -> None:
-    run = f"kills{uuid.uuid4().hex[:6]}"
-    platform.wait_until_well()
-    with BY_NAME[f"stop and start {CONSUMER}"].broken(platform):
-        _flood(platform, run, KILLED_ORDERS)
-    for kill in range(1, KILLS + 1):
-        stored = _stored(platform, run)
-        assert stored < KILLED_ORDERS, f"there was no backlog any more at kill {kill}"
-        pid, before = platform.pid(CONSUMER), platform.started_at(CONSUMER)
-        # On the node, so that no more than a few batches pass between the look and the kill.
-        platform.run(
-            f"timeout 120 sh -c 'until [ $({platform.psql(_count(run))}) -gt {stored} ]; do :; done' "
-            f"&& kill -KILL {pid}"
-        )
-        wait_until(partial(_started_again, platform, before), f"{CONSUMER} runs again", seconds=120)
-    wait_until(
-        lambda: _stored(platform, run) >= KILLED_ORDERS,
-        "all are stored",
-        seconds=DRAIN_SECONDS,
-        interval=1,
-        explain=lambda: _stored(platform, run),
-    )
-    platform.wait_until_quiet(300)
-    assert _stored(platform, run) == _users(platform, run) == KILLED_ORDERS
-    condemned = [
-        message for message in platform.page().look_at(DEAD_LETTER_QUEUE) if run in message["payload"]
-    ]
-    assert condemned == []
-    say(f"{KILLED_ORDERS:,} orders stored once, {CONSUMER} killed {KILLS} times among them, 0 dead letters")
 
 
 def _started_again(platform: Platform, before: str) -> bool:

@@ -3,6 +3,14 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# What the operations read, from `make OPERATION NAME=VALUE`. A value is handed on as JSON: it stays one text.
+OPERATION := ansible-playbook
+ANSWER := PLATFORM_ANSWER_ONLY=1 ansible-playbook
+OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
+	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
+	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))
+extra = $(if $(2),-e '{"$(1)": "$(2)"}')
+
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +43,45 @@ test-unit: ## the apps' own tests, against real databases and brokers
 test-platform: ## the whole platform on a fresh node in a container
 	molecule test --no-command-borders
 
+.PHONY: test-operations
+test-operations: ## everything an operator does, on a fresh node, under load (about half an hour)
+	molecule test --no-command-borders --scenario-name operations
+
 .PHONY: status
-status: ## what runs, and its health
-	@ansible-playbook ansible/status.yml
+status: ## what runs, and its health; FORMAT=json for programs
+	@$(ANSWER) ansible/status.yml -e operate_format=$(or $(FORMAT),text)
+
+.PHONY: logs
+logs: ## the last lines of SERVICE=NAME (TAIL=100 of them); FOLLOW=1 goes on showing new ones
+	@$(if $(FOLLOW),scripts/follow_logs "$(SERVICE)" "$(or $(TAIL),100)",$(ANSWER) ansible/logs.yml $(OPERATE))
+
+.PHONY: stop
+stop: ## stop all containers, or SERVICE=NAME
+	@$(OPERATION) ansible/stop.yml $(OPERATE)
+
+.PHONY: start
+start: ## start them again, each when what it needs is healthy; or SERVICE=NAME
+	@$(OPERATION) ansible/start.yml $(OPERATE)
+
+.PHONY: remove
+remove: ## remove the platform but not its data; VOLUMES=yes removes that too; or SERVICE=NAME
+	@$(OPERATION) ansible/remove.yml $(OPERATE)
+
+.PHONY: scale
+scale: ## run REPLICAS=3 containers of SERVICE=inventory-app or billing-app
+	@$(OPERATION) ansible/scale.yml $(OPERATE)
+
+.PHONY: history
+history: ## the images of SERVICE=NAME that one can go back to
+	@$(ANSWER) ansible/history.yml $(OPERATE)
+
+.PHONY: rollback
+rollback: ## SERVICE=NAME goes back to its previous image, or to IMAGE=TAG
+	@$(OPERATION) ansible/rollback.yml $(OPERATE)
+
+.PHONY: update-base
+update-base: ## take the current Debian packages into all images, and roll them out
+	@$(OPERATION) ansible/update_base.yml $(OPERATE)
 
 .PHONY: converge
 converge: ## bring the machines of the inventory to what ansible/group_vars describes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.playbook.task_include import TaskInclude
@@ -15,6 +16,7 @@ short_description: What changed and what failed, and one line for each step that
 description:
   - The default callback without its lines for included files. A task with " · " in its name is a step of the
     play, and is shown when it begins, so that a long run shows where it is.
+  - With PLATFORM_ANSWER_ONLY=1 in the environment, only the message of a task named "Summary", and failures.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -27,6 +29,21 @@ class CallbackModule(Default):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "calm"
+
+    # What a program reads, or a person who asked a question, is the answer alone.
+    answer_only = os.environ.get("PLATFORM_ANSWER_ONLY") == "1"
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Shows the play's name, unless only the answer is wanted."""
+        if self.answer_only:
+            self._play = play
+        else:
+            super().v2_playbook_on_play_start(play)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Shows the recap, unless only the answer is wanted."""
+        if not self.answer_only:
+            super().v2_playbook_on_stats(stats)
 
     def v2_runner_retry(self, result: Any) -> None:
         """Says nothing: waiting for a condition is no failure."""

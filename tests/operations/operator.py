@@ -8,13 +8,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tests.settings import ENV_FILE, PATIENCE, ROOT
+from tests.support import wait_until
 
 INVENTORY: Final = os.environ.get("PLATFORM_INVENTORY", str(ROOT / "inventory.ini"))
 SECONDS: Final = 1500 * PATIENCE
@@ -40,16 +40,25 @@ class Result:
 
 
 class Operator:
-    """Runs playbooks of this repository on the machine under test."""
+    """Runs playbooks on the machine under test.
 
-    def start(self, playbook: str, *arguments: str, answer_only: bool = False, **variables: Any) -> subprocess.Popen[str]:
+    Args:
+        root: the repository, or a changed copy of it.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+
+    def start(
+        self, playbook: str, *arguments: str, answer_only: bool = False, **variables: Any
+    ) -> subprocess.Popen[str]:
         """Start a playbook, in a process group of its own; `variables` are extra variables."""
         extra = {"platform_env_file": str(ENV_FILE), **variables}
         return subprocess.Popen(
             ["ansible-playbook", "-i", INVENTORY, playbook, "-e", json.dumps(extra), *arguments],
-            cwd=ROOT,
+            cwd=self._root,
             env=os.environ
-            | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+            | {"ANSIBLE_CONFIG": str(self._root / "ansible.cfg")}
             | ({"PLATFORM_ANSWER_ONLY": "1"} if answer_only else {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -79,21 +88,25 @@ class Operator:
             assert mention in result.text, result.output
         return result
 
-    @contextmanager
-    def killed_when(self, shows: str, playbook: str, **variables: Any) -> Iterator[None]:
-        """Run a playbook until its output, with -v, shows a text, and kill it there, as a power cut would."""
-        process = self.start(playbook, "-v", **variables)
-        assert process.stdout
+    def kill_when(self, condition: Callable[[], bool], playbook: str, **variables: Any) -> None:
+        """Run a playbook until a condition holds, and kill it there, as a power cut would."""
+        process = self.start(playbook, **variables)
         try:
-            for line in process.stdout:
-                if shows in line:
-                    break
-            else:
-                raise AssertionError(f"the run ended before it showed {shows!r}")
+            wait_until(
+                lambda: condition() or process.poll() is not None, "the moment to kill comes", seconds=SECONDS
+            )
+            assert process.poll() is None, "the run ended before that moment"
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        yield
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def copy_of_repository(target: Path) -> Path:
+    """Copy what describes and makes the platform, to run a changed copy of it."""
+    parts = ("ansible", "ansible.cfg", "roles", "scripts", "site.yml", "srcs", ".env.example")
+    subprocess.run(["cp", "-a", *(str(ROOT / part) for part in parts), str(target)], check=True)
+    return target
 
 
 def copy_of_sources(target: Path) -> Path:

@@ -70,7 +70,8 @@ def test_nothing_is_removed_without_a_yes(operator: Operator, node: Node) -> Non
 
 
 def test_two_operators_do_not_work_at_once(operator: Operator, node: Node) -> None:
-    node.run("ln -sT 'ada@laptop since 2026-01-02T03:04:05+00:00 (Stop, process 17)' /run/play-with-containers.lock")
+    holder = "ada@laptop since 2026-01-02T03:04:05+00:00 (Stop, process 17)"
+    node.run(f"ln -sT '{holder}' /run/play-with-containers.lock")
     try:
         operator.refused(
             "ansible/stop.yml",
@@ -91,6 +92,8 @@ def test_two_operators_do_not_work_at_once(operator: Operator, node: Node) -> No
 def test_a_changed_name_of_the_databases_administrator_is_refused_with_the_steps(
     operator: Operator, env: dict[str, str]
 ) -> None:
-    result = operator.attempt("site.yml", "--tags", "preflight", platform_env=env | {"POSTGRES_USER": "somebody"})
+    result = operator.attempt(
+        "site.yml", "--tags", "preflight", platform_env=env | {"POSTGRES_USER": "somebody"}
+    )
     assert result.code != 0
     assert f"was made as {env['POSTGRES_USER']} and cannot be renamed" in result.text

@@ -19,9 +19,7 @@ def running(node: Node, service: str) -> set[str]:
 
 
 @pytest.mark.parametrize("service", ["inventory-app", "billing-app"])
-def test_an_app_is_scaled_up_and_down_again(
-    operator: Operator, node: Node, api: Api, service: str
-) -> None:
+def test_an_app_is_scaled_up_and_down_again(operator: Operator, node: Node, api: Api, service: str) -> None:
     names = {service, f"{service}-2", f"{service}-3"}
     try:
         result = operator.run("ansible/scale.yml", operate_service=service, operate_replicas="3")

@@ -35,7 +35,7 @@ def lock_text(playbook: str) -> str:
 
 
 def lock_is_stale(text: str) -> bool:
-    """Say whether a lock's run is known to be over: it was started on this computer, and its process is gone."""
+    """Say whether the run that has a lock is known to be over: started on this computer, its process gone."""
     found = LOCK.fullmatch(text)
     if found is None or found["host"] != socket.gethostname():
         return False

@@ -24,8 +24,7 @@ def status_document(
     host: str,
     *,
     containers: Sequence[Mapping[str, Any]],
-    images: Sequence[Mapping[str, Any]],
-    volumes: Sequence[Mapping[str, Any]],
+    engine: Mapping[str, Any],
     memory_lines: Iterable[str],
     queues: str,
     gateway: str,
@@ -37,15 +36,15 @@ def status_document(
     Args:
         host: the machine's name in the inventory.
         containers: as `docker inspect` shows them; None stands for one that went meanwhile.
-        images: as the engine lists them.
-        volumes: with their sizes, as `docker system df -v` knows them.
+        engine: the engine's images, and its volumes with their sizes, as docker_host_info gives them.
         memory_lines: what `docker stats` prints, a JSON document for each container.
         queues: what rabbitmqctl prints; empty where it does not answer.
         gateway: what the gateway's health check prints; empty where it does not answer.
         disk: size and free space, in bytes.
         order: the services in the order of the description.
     """
-    labels = {image["Id"]: image.get("Labels") or {} for image in images}
+    labels = {image["Id"]: image.get("Labels") or {} for image in engine["images"]}
+    volumes = engine["disk_usage"]["Volumes"] or []
     sizes = {volume["Name"]: volume["UsageData"]["Size"] for volume in volumes if volume.get("UsageData")}
     memory = {
         line["Name"]: _bytes(line["MemUsage"].split(" / ")[0]) for line in map(json.loads, memory_lines)
@@ -185,7 +184,7 @@ def _store_depth(gateway: str) -> int | None:
 def _age(moment: str | None) -> int | None:
     if not moment:
         return None
-    # Docker writes nanoseconds, which Python does not read. All moments are UTC, also where they do not say so.
+    # Docker writes nanoseconds, which Python does not read. All moments are UTC.
     parsed = datetime.fromisoformat(re.sub(r"\.\d+|Z$|\+00:00$", "", moment)).replace(tzinfo=UTC)
     return max(0, int((datetime.now(UTC) - parsed).total_seconds()))
 

@@ -1,6 +1,6 @@
 """One real request to an app: `python -m platform_common.smoke URL STATUS`.
 
-It ends with 0 if URL answers with that status, else with 1; in both cases with a line that says what the answer was.
+It ends with 0 if URL answers with that status, else with 1, and prints what the answer was.
 A candidate must pass it before it may replace a container that serves.
 """
 

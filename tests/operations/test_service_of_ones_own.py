@@ -55,7 +55,7 @@ def test_it_is_built_started_hardened_reachable_updated_and_removed(
 ) -> None:
     mine = Operator(repository)
     try:
-        mine.run("site.yml")
+        mine.run("site.yml", operate_service=NAME)
         container = node.inspect(NAME)[NAME]
         assert container["State"]["Health"]["Status"] == "healthy"
         assert container["HostConfig"]["ReadonlyRootfs"]
@@ -65,11 +65,11 @@ def test_it_is_built_started_hardened_reachable_updated_and_removed(
         assert "Hello, Ada." in node.run(
             'python3 -c "' + ASK.replace("greeting-app:8080", "127.0.0.1:8080") + '"'
         )
-        assert mine.run("site.yml").changed == 0
+        assert mine.run("site.yml", operate_service=NAME).changed == 0
 
         app = repository / f"srcs/{NAME}/greeting_app/wsgi.py"
         app.write_text(app.read_text().replace("Hello, ", "Good morning, "))
-        mine.run("site.yml")
+        mine.run("site.yml", operate_service=NAME)
         assert "Good morning, Ada." in node.run(f'docker exec inventory-app python -c "{ASK}"')
     finally:
         mine.run("ansible/remove.yml", operate_service=NAME, operate_volumes="yes", confirm="yes")

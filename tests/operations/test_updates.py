@@ -8,7 +8,7 @@ import pytest
 from tests.api import Api
 from tests.node.node import Node
 from tests.operations.load import Load
-from tests.operations.operator import Operator
+from tests.operations.operator import Operator, Result
 from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
@@ -35,8 +35,9 @@ def append(sources: Path, file: str, line: str) -> None:
         stream.write(line + "\n")
 
 
-def deploy(operator: Operator, sources: Path) -> None:
-    operator.run("site.yml", container_build_root=str(sources))
+def deploy(operator: Operator, sources: Path, service: str = SERVICE) -> Result:
+    """Build and roll out one service from changed sources."""
+    return operator.run("site.yml", container_build_root=str(sources), operate_service=service)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_broken_image_never_replaces_the_one_that_serves(
             "app.view_functions = {k: v for k, v in app.view_functions.items() if 'health' in k}",
         )
     before = id_of(node, SERVICE)
-    result = operator.attempt("site.yml", container_build_root=str(sources))
+    result = operator.attempt("site.yml", container_build_root=str(sources), operate_service=SERVICE)
     assert result.code != 0
     assert "the old one was left running" in result.text
     assert reason in result.text
@@ -90,7 +91,7 @@ def test_an_update_a_rollback_and_the_way_forward(
     second = image_of(node, SERVICE)
     assert second != first
     assert {name: id_of(node, name) for name in others} == others, "only the changed service is replaced"
-    assert operator.run("site.yml", container_build_root=str(sources)).changed == 0
+    assert deploy(operator, sources).changed == 0
 
     result = operator.run("ansible/rollback.yml", operate_service=SERVICE)
     assert f"runs {first}" in result.text
@@ -98,7 +99,7 @@ def test_an_update_a_rollback_and_the_way_forward(
     assert api.get("/api/movies?limit=1").status_code == 200
 
     # The next run leaves it there, and says so.
-    held = operator.run("site.yml", container_build_root=str(sources))
+    held = deploy(operator, sources)
     assert held.changed == 0
     assert f"{SERVICE} runs {first.partition(':')[2]}, as decided with `make rollback`" in held.text
 
@@ -107,12 +108,12 @@ def test_an_update_a_rollback_and_the_way_forward(
     deploy(operator, sources)
     third = image_of(node, SERVICE)
     assert third not in {first, second}
-    assert "as decided" not in operator.run("site.yml", container_build_root=str(sources)).text
+    assert "as decided" not in deploy(operator, sources).text
 
     history = operator.run("ansible/history.yml", answer_only=True, operate_service=SERVICE).output
     assert [image for image in (third, second, first) if image in history] == [third, second, first]
 
-    # Back to what the repository describes; of the four images three are kept.
+    # Of four images, three are kept.
     append(sources, WSGI, "# a fourth version")
     deploy(operator, sources)
     tags = node.run(f"docker images --format '{{{{.Tag}}}}' {SERVICE}").split()
@@ -129,16 +130,18 @@ def test_a_run_that_is_cut_off_is_finished_or_undone_by_the_next(
     operator: Operator, node: Node, api: Api, sources: Path, helper: str
 ) -> None:
     append(sources, WSGI, f"# cut off when there is a {helper}")
-    operator.run("site.yml", "--tags", "build", container_build_root=str(sources))
     operator.kill_when(
-        lambda: f"{SERVICE}-{helper}" in leftovers(node), "site.yml", container_build_root=str(sources)
+        lambda: f"{SERVICE}-{helper}" in leftovers(node),
+        "site.yml",
+        container_build_root=str(sources),
+        operate_service=SERVICE,
     )
     operator.refused("ansible/start.yml", "That run is over and left its lock behind", "break_lock=yes")
-    operator.run("site.yml", container_build_root=str(sources), break_lock="yes")
+    operator.run("site.yml", container_build_root=str(sources), operate_service=SERVICE, break_lock="yes")
     assert leftovers(node) == []
     assert node.inspect(SERVICE)[SERVICE]["State"]["Health"]["Status"] == "healthy"
     assert api.get("/api/movies?limit=1").status_code == 200
-    assert operator.run("site.yml", container_build_root=str(sources)).changed == 0
+    assert deploy(operator, sources).changed == 0
 
 
 def test_what_was_changed_or_removed_by_hand_is_put_right(operator: Operator, node: Node) -> None:
@@ -158,9 +161,8 @@ def test_the_gateway_is_replaced_within_five_seconds_and_loses_no_order(
     operator: Operator, api: Api, sources: Path
 ) -> None:
     append(sources, "api-gateway-app/api_gateway_app/wsgi.py", "# another version")
-    operator.run("site.yml", "--tags", "build", container_build_root=str(sources))
     with Load(api) as load:
-        deploy(operator, sources)
+        deploy(operator, sources, "api-gateway-app")
     print(f"gateway: {load.longest_silence:.1f} s without an answer, of {load.total} requests {load.failed}")
     for order_id in load.orders:
         api.stored_order(order_id, seconds=120)

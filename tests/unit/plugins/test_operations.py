@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[3]
 def load(name: str) -> ModuleType:
     """Import a filter plugin, which is no part of a package."""
     spec = importlib.util.spec_from_file_location(name, ROOT / f"ansible/plugins/filter/{name}.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ if _DIRECTORY:
 
 from flask import Flask, Response, g, request  # noqa: E402
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server  # noqa: E402
+from prometheus_client.metrics_core import Metric  # noqa: E402
 from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
 
 __all__ = [
@@ -40,6 +42,18 @@ _DURATION: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _FilledFilesCollector(MultiProcessCollector):
+    """Adds up what the processes counted, but for files that one of them is just making.
+
+    A process makes an empty file before it gives it its size; the library would fail to read that.
+    """
+
+    def collect(self) -> Iterable[Metric]:
+        files = Path(self._path).glob("*.db")
+        metrics: Iterable[Metric] = self.merge([str(file) for file in files if file.stat().st_size])
+        return metrics
 
 
 def init_metrics(app: Flask, service_name: str) -> None:
@@ -75,5 +89,5 @@ def start_metrics_server(port: int, address: str = "0.0.0.0") -> None:  # noqa: 
     registry = REGISTRY
     if _DIRECTORY:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        registry.register(_FilledFilesCollector(None))
     start_http_server(port, addr=address, registry=registry)

@@ -1,0 +1,32 @@
+"""The metrics of all processes together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from servers import free_port
+
+SCRAPE = """
+import sys, urllib.request
+from pathlib import Path
+from platform_common.metrics import Counter, start_metrics_server
+Counter("films", "Films seen.").inc(3)
+Path(sys.argv[1], "counter_1.db").touch()
+start_metrics_server(int(sys.argv[2]), "127.0.0.1")
+print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[2]}/metrics").read().decode())
+"""
+
+
+def test_a_process_that_is_just_making_its_file_hides_no_numbers_of_the_others(tmp_path: Path) -> None:
+    scrape = subprocess.run(
+        [sys.executable, "-c", SCRAPE, str(tmp_path), str(free_port())],
+        env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": "srcs/common"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert scrape.returncode == 0, scrape.stderr
+    assert "films_total 3.0" in scrape.stdout

@@ -98,3 +98,9 @@ def test_an_empty_machine_says_how_to_start() -> None:
     assert document["missing"] == ["app"]
     assert document["queues"] is None
     assert "make up" in status.status_text(document)
+
+
+def test_a_rollback_is_overtaken_when_the_sources_make_another_image() -> None:
+    pins = {name: {"from": "bad", "to": "good"} for name in ("held", "fixed", "not looked at")}
+    images = {"held": "held:good", "fixed": "fixed:better"}
+    assert load("decisions").overtaken_pins(pins, images) == {"fixed": None}

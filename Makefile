@@ -3,6 +3,14 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# What the operations read, from `make OPERATION NAME=VALUE`. A value is handed on as JSON: it stays one text.
+OPERATION := ansible-playbook
+ANSWER := PLATFORM_ANSWER_ONLY=1 ansible-playbook
+OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
+	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
+	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))
+extra = $(if $(2),-e '{"$(1)": "$(2)"}')
+
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,11 +68,47 @@ test-faults-proof: ## that the fault suite finds what it is there to find: weakn
 test-backlog: ## a million orders wait in the broker, and all of them are stored (ORDERS=1000000)
 	FAULTS_TESTS=backlog BACKLOG_ORDERS=$(ORDERS) molecule test -s faults --no-command-borders
 
-.PHONY: status
-status: ## what runs, and its health
-	@ansible-playbook ansible/status.yml
+.PHONY: test-operations
+test-operations: ## everything an operator does, on a fresh node, under load (about half an hour)
+	molecule test --no-command-borders --scenario-name operations
 
-dead_letters = CALM_ONLY_SUMMARY=1 ansible-playbook ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
+.PHONY: status
+status: ## what runs, and its health; FORMAT=json for programs
+	@$(ANSWER) ansible/status.yml -e operate_format=$(or $(FORMAT),text)
+
+.PHONY: logs
+logs: ## the last lines of SERVICE=NAME (TAIL=100 of them); FOLLOW=1 goes on showing new ones
+	@$(if $(FOLLOW),scripts/follow_logs "$(SERVICE)" "$(or $(TAIL),100)",$(ANSWER) ansible/logs.yml $(OPERATE))
+
+.PHONY: stop
+stop: ## stop all containers, or SERVICE=NAME
+	@$(OPERATION) ansible/stop.yml $(OPERATE)
+
+.PHONY: start
+start: ## start them again, each when what it needs is healthy; or SERVICE=NAME
+	@$(OPERATION) ansible/start.yml $(OPERATE)
+
+.PHONY: remove
+remove: ## remove the platform but not its data; VOLUMES=yes removes that too; or SERVICE=NAME
+	@$(OPERATION) ansible/remove.yml $(OPERATE)
+
+.PHONY: scale
+scale: ## run REPLICAS=3 containers of SERVICE=inventory-app or billing-app
+	@$(OPERATION) ansible/scale.yml $(OPERATE)
+
+.PHONY: history
+history: ## the images of SERVICE=NAME that one can go back to
+	@$(ANSWER) ansible/history.yml $(OPERATE)
+
+.PHONY: rollback
+rollback: ## SERVICE=NAME goes back to its previous image, or to IMAGE=TAG
+	@$(OPERATION) ansible/rollback.yml $(OPERATE)
+
+.PHONY: update-base
+update-base: ## take the current Debian packages into all images, and roll them out
+	@$(OPERATION) ansible/update_base.yml $(OPERATE)
+
+dead_letters = $(ANSWER) ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
 
 .PHONY: dead-letters
 dead-letters: ## messages that are no orders, and why; ID=… shows one whole, REASON=… some, FORMAT=json for programs
@@ -75,8 +119,8 @@ dead-letters-retry: ## put all dead letters back into the queue of orders, or th
 	@$(dead_letters) -e dead_letters_action=retry
 
 .PHONY: dead-letters-drop
-dead-letters-drop: ## remove dead letters for good: ID=… or REASON=…, and confirm=yes
-	@$(dead_letters) -e dead_letters_action=drop -e dead_letters_confirm=$(confirm)
+dead-letters-drop: ## remove dead letters for good: ID=… or REASON=…, and CONFIRM=yes
+	@$(dead_letters) -e dead_letters_action=drop -e dead_letters_confirm=$(or $(CONFIRM),$(confirm))
 
 .PHONY: converge
 converge: ## bring the machines of the inventory to what ansible/group_vars describes

@@ -13,6 +13,7 @@ from tests.settings import ENV_FILE, MANAGEMENT_URL, PLATFORM_URL, load_env
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (
         "destructive: deletes what others stored; runs only where PLATFORM_DESTRUCTIVE=1",
+        "quick: one of the tests of the operator's commands that take little time",
         "recovery: stops or kills containers of the platform; runs after all others",
     ):
         config.addinivalue_line("markers", marker)

@@ -8,7 +8,9 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from platform_common.database import DatabaseSettings, make_engine
@@ -62,6 +64,16 @@ def _upgrade(engine: Engine, migrations: Path) -> None:
         # Waiting for a table's lock makes everybody behind us wait too: rather fail.
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        if _is_newer(connection, config):
+            # Migrations only add: an older app, which was gone back to, works with a newer schema.
+            _logger.info("the schema is newer than this app's newest migration, and stays as it is")
+            return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     _logger.info("the schema is the newest")
+
+
+def _is_newer(connection: Connection, config: Config) -> bool:
+    """Say whether the database has a revision that this app's migrations do not know."""
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    return not known.issuperset(MigrationContext.configure(connection).get_current_heads())

@@ -1,0 +1,225 @@
+"""Filters that make the platform's status of what Docker and the containers answer, and a table of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+DOCUMENTATION = """
+name: status
+author: the Play with Containers authors
+short_description: Makes the platform's status of what Docker answers, and a table of it
+"""
+
+BUILT = "play-with-containers.built"
+BASE_BUILT = "play-with-containers.base-built"
+UNITS = {"B": 1, "kB": 10**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+COLUMNS = ("container", "image", "built", "base", "health", "since", "restarts", "memory", "volumes")
+
+
+def status_document(
+    host: str,
+    *,
+    containers: Sequence[Mapping[str, Any]],
+    engine: Mapping[str, Any],
+    memory_lines: Iterable[str],
+    queues: str,
+    gateway: str,
+    disk: str,
+    order: Sequence[str],
+) -> dict[str, Any]:
+    """Describe what runs on a machine. Ages are in seconds, sizes in bytes, moments in ISO 8601.
+
+    Args:
+        host: the machine's name in the inventory.
+        containers: as `docker inspect` shows them; None stands for one that went meanwhile.
+        engine: the engine's images, and its volumes with their sizes, as docker_host_info gives them.
+        memory_lines: what `docker stats` prints, a JSON document for each container.
+        queues: what rabbitmqctl prints; empty where it does not answer.
+        gateway: what the gateway's health check prints; empty where it does not answer.
+        disk: size and free space, in bytes.
+        order: the services in the order of the description.
+    """
+    labels = {image["Id"]: image.get("Labels") or {} for image in engine["images"]}
+    volumes = engine["disk_usage"]["Volumes"] or []
+    sizes = {volume["Name"]: volume["UsageData"]["Size"] for volume in volumes if volume.get("UsageData")}
+    memory = {
+        line["Name"]: _bytes(line["MemUsage"].split(" / ")[0]) for line in map(json.loads, memory_lines)
+    }
+    found = [_container(item, labels, sizes, memory) for item in containers if item]
+    position = {name: number for number, name in enumerate(order)}
+    found.sort(key=lambda item: (position.get(item["service"], len(order)), len(item["name"]), item["name"]))
+    size, free = map(int, disk.split())
+    running = {item["service"] for item in found}
+    return {
+        "host": host,
+        "containers": found,
+        "missing": [name for name in order if name not in running],
+        "queues": {queue["name"]: queue["messages"] for queue in json.loads(queues)}
+        if queues.strip()
+        else None,
+        "order_store_depth": _store_depth(gateway),
+        "disk": {"size": size, "free": free},
+    }
+
+
+def status_text(document: Mapping[str, Any]) -> str:
+    """Write a status as a table for people."""
+    if not document["containers"]:
+        return f"No container of the platform is on {document['host']}. Start it with `make up`."
+    rows = [COLUMNS, *(_row(container) for container in document["containers"])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    queues = document["queues"]
+    depths = (
+        "; ".join(f"{name}: {count} messages" for name, count in sorted(queues.items()))
+        if queues is not None
+        else "the broker does not say how many messages it has"
+    )
+    store = document["order_store_depth"]
+    disk = document["disk"]
+    lines += [
+        "",
+        depths,
+        f"the gateway's own store: {'it does not say' if store is None else f'{store} orders'}",
+        f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
+    ]
+    if document["missing"]:
+        lines.append(
+            f"without a container: {', '.join(document['missing'])}; `ansible-playbook site.yml` makes them"
+        )
+    return "\n".join(lines)
+
+
+def history(images: Iterable[Mapping[str, Any]], current: str | None) -> list[dict[str, Any]]:
+    """List the images of a service, the newest first.
+
+    Args:
+        images: as the engine lists them.
+        current: the id of the image that its container runs, if it has one.
+    """
+    tagged = [image for image in images if image.get("RepoTags") not in (None, [], ["<none>:<none>"])]
+    return [
+        {
+            "image": image["RepoTags"][0],
+            "tag": image["RepoTags"][0].rpartition(":")[2],
+            "built": image["Labels"].get(BUILT),
+            "revision": image["Labels"].get("play-with-containers.revision") or "unknown",
+            "base_built": image["Labels"].get(BASE_BUILT),
+            "current": image["Id"] == current,
+        }
+        for image in sorted(tagged, key=lambda image: image["Created"], reverse=True)
+    ]
+
+
+def image_names(image: Mapping[str, Any]) -> list[str]:
+    """Give the names by which an image is removed: its tags, or its id where it has none."""
+    tags = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
+    return tags or [image["Id"]]
+
+
+def platform_order(container: Mapping[str, Any], services: Sequence[str]) -> tuple[int, int, str]:
+    """Give what sorts containers into the order in which they start, the container's name last."""
+    service = container["Labels"]["play-with-containers.service"]
+    name = container["Names"][0].removeprefix("/")
+    return (services.index(service) if service in services else len(services), len(name), name)
+
+
+def _container(
+    item: Mapping[str, Any],
+    labels: Mapping[str, Mapping[str, str]],
+    sizes: Mapping[str, int],
+    memory: Mapping[str, int],
+) -> dict[str, Any]:
+    name = item["Name"].removeprefix("/")
+    state = item["State"]
+    image_labels = labels.get(item["Image"], {})
+    running = state["Running"]
+    return {
+        "name": name,
+        "service": item["Config"]["Labels"]["play-with-containers.service"],
+        "image": item["Config"]["Image"],
+        "image_age": _age(image_labels.get(BUILT)),
+        "base_age": _age(image_labels.get(BASE_BUILT)),
+        "state": state["Status"],
+        "health": (state.get("Health") or {}).get("Status") if running else None,
+        "since": state["StartedAt"] if running else state["FinishedAt"],
+        "restarts": item["RestartCount"],
+        "memory": memory.get(name) if running else None,
+        "memory_limit": item["HostConfig"]["Memory"],
+        "volumes": {
+            mount["Name"]: sizes.get(mount["Name"]) for mount in item["Mounts"] if mount["Type"] == "volume"
+        },
+    }
+
+
+def _row(container: Mapping[str, Any]) -> tuple[str, ...]:
+    used = sum(size for size in container["volumes"].values() if size)
+    return (
+        container["name"],
+        container["image"].rpartition(":")[2],
+        _duration(container["image_age"]),
+        _duration(container["base_age"]),
+        container["health"] or container["state"],
+        _duration(_age(container["since"])),
+        str(container["restarts"]),
+        f"{_size(container['memory'])} of {_size(container['memory_limit'])}",
+        _size(used) if container["volumes"] else "",
+    )
+
+
+def _store_depth(gateway: str) -> int | None:
+    found = re.search(r"\{.*\}", gateway, re.DOTALL)
+    if found is None:
+        return None
+    depth = json.loads(found[0])["dependencies"].get("order-store", {}).get("depth")
+    return None if depth is None else int(depth)
+
+
+def _age(moment: str | None) -> int | None:
+    if not moment:
+        return None
+    # Docker writes nanoseconds, which Python does not read. All moments are UTC.
+    parsed = datetime.fromisoformat(re.sub(r"\.\d+|Z$|\+00:00$", "", moment)).replace(tzinfo=UTC)
+    return max(0, int((datetime.now(UTC) - parsed).total_seconds()))
+
+
+def _duration(seconds: int | None) -> str:
+    if seconds is None:
+        return "?"
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _bytes(text: str) -> int:
+    number, unit = re.fullmatch(r"([\d.]+)([A-Za-z]+)", text.strip()).groups()
+    return int(float(number) * UNITS[unit])
+
+
+def _size(number: int | None) -> str:
+    if number is None:
+        return "?"
+    if number < 2**20:
+        return f"{number // 2**10} KiB"
+    return f"{number // 2**20} MiB" if number < 10 * 2**30 else f"{number // 2**30} GiB"
+
+
+class FilterModule:
+    """Entry point for Ansible."""
+
+    def filters(self) -> dict[str, object]:
+        """Returns the filters by name."""
+        return {
+            "status_document": status_document,
+            "status_text": status_text,
+            "image_history": history,
+            "image_names": image_names,
+            "platform_order": platform_order,
+        }

@@ -1,0 +1,18 @@
+# The ports of a container are set when it is made, and Vagrant's docker provider says nothing when they differ.
+module PlayWithContainers
+  # wanted: name of the environment's variable => [port inside, port outside]
+  def self.refuse_other_ports(container, wanted)
+    wanted.each do |variable, (inside, outside)|
+      published = `docker port #{container} #{inside} 2>/dev/null`[/:(\d+)$/, 1] || bound_port(container, inside)
+      next if published.nil? || published.to_i == outside
+
+      abort "The machine was made with port #{published} for #{inside}, and #{variable} says #{outside} now. A machine keeps " \
+            "its ports: set #{variable}=#{published}, or `vagrant destroy` (its data is lost) and `make up` again."
+    end
+  end
+
+  # Of a machine that is halted: what it was made with.
+  def self.bound_port(container, inside)
+    `docker inspect --format '{{range (index .HostConfig.PortBindings "#{inside}/tcp")}}{{.HostPort}}{{end}}' #{container} 2>/dev/null`[/\d+/]
+  end
+end

@@ -1,0 +1,43 @@
+"""What the tests of the operator's commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.api import Api
+from tests.node.conftest import node
+from tests.operations.load import Load
+from tests.operations.operator import Operator, copy_of_sources
+
+__all__ = ["node"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("PLATFORM_OPERATIONS") == "all":
+        return
+    skip = pytest.mark.skip(reason="takes long: PLATFORM_OPERATIONS=all (make test-operations)")
+    for item in items:
+        if "tests/operations/" in str(item.path) and item.get_closest_marker("quick") is None:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def operator() -> Operator:
+    """Who runs the playbooks."""
+    return Operator()
+
+
+@pytest.fixture
+def load(api: Api) -> Iterator[Load]:
+    """Requests from outside, for as long as the test lasts."""
+    with Load(api) as running:
+        yield running
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy of srcs/ that a test may change."""
+    return copy_of_sources(tmp_path)

@@ -1,0 +1,82 @@
+"""A small load from outside that counts what failed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from tests.api import Api
+from tests.support import wait_until
+
+CLIENTS = 4
+
+
+class Load:
+    """Reads movies and posts orders, from several clients, for as long as the `with` block lasts.
+
+    Attributes:
+        outcomes: how often each outcome came: a request's name and its status, or the kind of its error.
+        orders: the ids of the orders that were answered with 200.
+        longest_silence: seconds, the longest time between two successful answers to any client.
+    """
+
+    def __init__(self, api: Api, *, clients: int = CLIENTS) -> None:
+        self._api = api
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
+        self._last_success = 0.0
+        self.outcomes: Counter[str] = Counter()
+        self.orders: list[str] = []
+        self.longest_silence = 0.0
+
+    def __enter__(self) -> Self:
+        self._last_success = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+        wait_until(lambda: self.total >= CLIENTS, "the load has begun")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def total(self) -> int:
+        """How many requests were made."""
+        return sum(self.outcomes.values())
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """What did not end with 200, and how often."""
+        return {outcome: count for outcome, count in self.outcomes.items() if not outcome.endswith(" 200")}
+
+    def _run(self, number: int) -> None:
+        while not self._stop.is_set():
+            self._count("read", "GET", "/api/movies?limit=5")
+            body = {"user_id": f"load {number}", "number_of_items": 1, "total_amount": "2.50"}
+            answer = self._count("order", "POST", "/api/billing", json=body)
+            if answer is not None and answer.status_code == 200:
+                self.orders.append(answer.json()["order_id"])
+
+    def _count(self, name: str, method: str, path: str, **arguments: Any) -> requests.Response | None:
+        answer = None
+        try:
+            answer = self._api.call(method, path, **arguments)
+            outcome = str(answer.status_code)
+        except requests.RequestException as error:
+            outcome = type(error).__name__
+        with self._lock:
+            self.outcomes[f"{name} {outcome}"] += 1
+            if outcome == "200":
+                now = time.monotonic()
+                self.longest_silence = max(self.longest_silence, now - self._last_success)
+                self._last_success = now
+        return answer

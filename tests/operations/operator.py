@@ -1,0 +1,115 @@
+"""Who operates the platform: the playbooks, run as a person would run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.settings import ENV_FILE, PATIENCE, ROOT
+from tests.support import wait_until
+
+INVENTORY: Final = os.environ.get("PLATFORM_INVENTORY", str(ROOT / "inventory.ini"))
+SECONDS: Final = 1500 * PATIENCE
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run of a playbook ended."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something, over all machines."""
+        return sum(map(int, re.findall(r"changed=(\d+)", self.output)))
+
+    @property
+    def text(self) -> str:
+        """What was printed, with every stretch of white space made one space: sentences are wrapped."""
+        return " ".join(self.output.split())
+
+
+class Operator:
+    """Runs playbooks on the machine under test.
+
+    Args:
+        root: the repository, or a changed copy of it.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+
+    def start(
+        self, playbook: str, *arguments: str, answer_only: bool = False, **variables: Any
+    ) -> subprocess.Popen[str]:
+        """Start a playbook, in a process group of its own; `variables` are extra variables."""
+        extra = {"platform_env_file": str(ENV_FILE), **variables}
+        return subprocess.Popen(
+            ["ansible-playbook", "-i", INVENTORY, playbook, "-e", json.dumps(extra), *arguments],
+            cwd=self._root,
+            env=os.environ
+            | {"ANSIBLE_CONFIG": str(self._root / "ansible.cfg")}
+            | ({"PLATFORM_ANSWER_ONLY": "1"} if answer_only else {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def attempt(self, playbook: str, *arguments: str, answer_only: bool = False, **variables: Any) -> Result:
+        """Run a playbook to its end, whatever that is."""
+        started = time.monotonic()
+        process = self.start(playbook, *arguments, answer_only=answer_only, **variables)
+        output, _ = process.communicate(timeout=SECONDS)
+        return Result(process.returncode, output, time.monotonic() - started)
+
+    def run(self, playbook: str, *arguments: str, answer_only: bool = False, **variables: Any) -> Result:
+        """Run a playbook that must succeed."""
+        result = self.attempt(playbook, *arguments, answer_only=answer_only, **variables)
+        assert result.code == 0, result.output
+        return result
+
+    def refused(self, playbook: str, *mentions: str, **variables: Any) -> Result:
+        """Run a playbook that must fail, with a sentence that mentions these texts."""
+        result = self.attempt(playbook, **variables)
+        assert result.code != 0, result.output
+        for mention in mentions:
+            assert mention in result.text, result.output
+        return result
+
+    def kill_when(self, condition: Callable[[], bool], playbook: str, **variables: Any) -> None:
+        """Run a playbook until a condition holds, and kill it there, as a power cut would."""
+        process = self.start(playbook, **variables)
+        try:
+            wait_until(
+                lambda: condition() or process.poll() is not None, "the moment to kill comes", seconds=SECONDS
+            )
+            assert process.poll() is None, "the run ended before that moment"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def copy_of_repository(target: Path) -> Path:
+    """Copy what describes and makes the platform, to run a changed copy of it."""
+    parts = ("ansible", "ansible.cfg", "roles", "scripts", "site.yml", "srcs", ".env.example")
+    subprocess.run(["cp", "-a", *(str(ROOT / part) for part in parts), str(target)], check=True)
+    return target
+
+
+def copy_of_sources(target: Path) -> Path:
+    """Copy srcs/, to build images from a changed copy of it."""
+    subprocess.run(["cp", "-a", str(ROOT / "srcs"), str(target)], check=True)
+    return target / "srcs"

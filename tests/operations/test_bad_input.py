@@ -1,0 +1,99 @@
+"""Wrong commands: each is refused with a sentence, and changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+from tests.node.node import Node
+from tests.operations.operator import Operator
+
+pytestmark = [pytest.mark.quick, pytest.mark.timeout(600)]
+
+
+@pytest.mark.parametrize("playbook", ["stop", "start", "logs", "history", "rollback", "scale"])
+def test_an_unknown_service_is_refused_with_the_known_ones(operator: Operator, playbook: str) -> None:
+    operator.refused(
+        f"ansible/{playbook}.yml", "nonsense is no service", "inventory-database", operate_service="nonsense"
+    )
+
+
+def test_a_service_must_be_named_where_one_is_needed(operator: Operator) -> None:
+    operator.refused("ansible/rollback.yml", "Say which service")
+
+
+@pytest.mark.parametrize("replicas", ["0", "1000", "-1", "three", "2.5", ""])
+def test_a_number_of_replicas_that_is_not_possible_is_refused(operator: Operator, replicas: str) -> None:
+    operator.refused(
+        "ansible/scale.yml",
+        "a whole number from 1 to 16",
+        operate_service="inventory-app",
+        operate_replicas=replicas,
+    )
+
+
+@pytest.mark.parametrize("service", ["api-gateway-app", "rabbitmq", "billing-database"])
+def test_a_service_with_data_or_a_port_is_not_scaled(operator: Operator, service: str) -> None:
+    operator.refused(
+        "ansible/scale.yml", "cannot have replicas", operate_service=service, operate_replicas="2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("replicas", "mention"),
+    [
+        ({"inventory-app": 0}, "from 1 to 16"),
+        ({"inventory-app": 1000}, "from 1 to 16"),
+        ({"api-gateway-app": 2}, "cannot have replicas"),
+        ({"rabbitmq": 2}, "cannot have replicas"),
+    ],
+)
+def test_the_description_is_refused_where_its_replicas_are_not_possible(
+    operator: Operator, replicas: dict[str, int], mention: str
+) -> None:
+    result = operator.attempt("site.yml", "--tags", "preflight", platform_replicas=replicas)
+    assert result.code != 0
+    assert mention in result.text
+
+
+def test_an_image_that_does_not_exist_is_not_gone_back_to(operator: Operator) -> None:
+    operator.refused(
+        "ansible/rollback.yml",
+        "no image with the tag 0123456789ab",
+        operate_service="billing-app",
+        operate_image="0123456789ab",
+    )
+
+
+def test_nothing_is_removed_without_a_yes(operator: Operator, node: Node) -> None:
+    before = node.run("docker ps -aq")
+    operator.refused("ansible/remove.yml", "Nothing was done", "ALL ITS DATA", operate_volumes="yes")
+    assert node.run("docker ps -aq") == before
+
+
+def test_two_operators_do_not_work_at_once(operator: Operator, node: Node) -> None:
+    holder = "ada@laptop since 2026-01-02T03:04:05+00:00 (Stop, process 17)"
+    node.run(f"ln -sT '{holder}' /run/play-with-containers.lock")
+    try:
+        operator.refused(
+            "ansible/stop.yml",
+            "being worked on by ada@laptop since 2026-01-02T03:04:05+00:00",
+            "break_lock=yes",
+            operate_service="inventory-app",
+        )
+        operator.refused("site.yml", "being worked on by ada@laptop")
+        assert node.inspect("inventory-app")["inventory-app"]["State"]["Running"]
+        # Check mode and questions disturb nobody.
+        operator.run("ansible/status.yml")
+        assert node.run("readlink /run/play-with-containers.lock").startswith("ada@laptop")
+        operator.run("ansible/start.yml", break_lock="yes")
+    finally:
+        node.run("rm -f /run/play-with-containers.lock")
+
+
+def test_a_changed_name_of_the_databases_administrator_is_refused_with_the_steps(
+    operator: Operator, env: dict[str, str]
+) -> None:
+    result = operator.attempt(
+        "site.yml", "--tags", "preflight", platform_env=env | {"POSTGRES_USER": "somebody"}
+    )
+    assert result.code != 0
+    assert f"was made as {env['POSTGRES_USER']} and cannot be renamed" in result.text

@@ -1,0 +1,54 @@
+"""More and fewer containers of an app."""
+
+from __future__ import annotations
+
+import pytest
+from tests.api import Api
+from tests.node.node import Node
+from tests.operations.operator import Operator
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+def running(node: Node, service: str) -> set[str]:
+    return set(
+        node.run(
+            f"docker ps --filter label=play-with-containers.service={service} --format '{{{{.Names}}}}'"
+        ).split()
+    )
+
+
+@pytest.mark.parametrize("service", ["inventory-app", "billing-app"])
+def test_an_app_is_scaled_up_and_down_again(operator: Operator, node: Node, api: Api, service: str) -> None:
+    names = {service, f"{service}-2", f"{service}-3"}
+    try:
+        result = operator.run("ansible/scale.yml", operate_service=service, operate_replicas="3")
+        assert f"{service} has 3 containers" in result.text
+        assert running(node, service) == names
+        addresses = set()
+        for container in node.inspect(*names).values():
+            assert container["State"]["Health"]["Status"] == "healthy"
+            network = container["NetworkSettings"]["Networks"]["play_with_containers_network"]
+            assert service in network["Aliases"]
+            addresses.add(network["IPAddress"])
+        found = node.run(f"docker exec api-gateway-app getent ahostsv4 {service}")
+        assert {line.split()[0] for line in found.splitlines()} == addresses
+        # The next run of the whole platform leaves them.
+        held = operator.run("site.yml")
+        assert held.changed == 0
+        assert f"{service} has 3 replicas, as decided with `make scale`" in held.text
+    finally:
+        operator.run("ansible/scale.yml", operate_service=service, operate_replicas="1")
+    assert running(node, service) == {service}
+    assert api.get("/health/ready").status_code == 200
+
+
+def test_the_description_says_how_many_there_are(operator: Operator, node: Node) -> None:
+    try:
+        node.run("rm -f /etc/play-with-containers/decisions.json")
+        operator.run("site.yml", platform_replicas={"inventory-app": 2})
+        assert running(node, "inventory-app") == {"inventory-app", "inventory-app-2"}
+        assert operator.run("site.yml", platform_replicas={"inventory-app": 2}).changed == 0
+    finally:
+        operator.run("site.yml")
+    assert running(node, "inventory-app") == {"inventory-app"}

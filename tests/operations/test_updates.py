@@ -1,0 +1,178 @@
+"""Updating, undoing, and what becomes of it when the new image is broken or the run is cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.api import Api
+from tests.node.node import Node
+from tests.operations.load import Load
+from tests.operations.operator import Operator, Result
+from tests.support import wait_until
+
+pytestmark = pytest.mark.timeout(3600)
+
+SERVICE = "inventory-app"
+WSGI = "inventory-app/inventory_app/wsgi.py"
+
+
+def image_of(node: Node, name: str) -> str:
+    return str(node.inspect(name)[name]["Config"]["Image"])
+
+
+def id_of(node: Node, name: str) -> str:
+    return str(node.inspect(name)[name]["Id"])
+
+
+def leftovers(node: Node) -> list[str]:
+    names = node.run("docker ps -a --format '{{.Names}}'").split()
+    return [name for name in names if name.endswith(("-candidate", "-next", "-previous", "-migration"))]
+
+
+def append(sources: Path, file: str, line: str) -> None:
+    with (sources / file).open("a") as stream:
+        stream.write(line + "\n")
+
+
+def deploy(operator: Operator, sources: Path, service: str = SERVICE) -> Result:
+    """Build and roll out one service from changed sources."""
+    return operator.run("site.yml", container_build_root=str(sources), operate_service=service)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        pytest.param("crashes", "exit code", id="crashes at start", marks=pytest.mark.quick),
+        pytest.param("sick", "health check says", id="starts but is never healthy"),
+        pytest.param(
+            "lies",
+            "fails at real work",
+            id="healthy but fails its first real request",
+            marks=pytest.mark.quick,
+        ),
+    ],
+)
+def test_a_broken_image_never_replaces_the_one_that_serves(
+    operator: Operator, node: Node, load: Load, sources: Path, how: str, reason: str
+) -> None:
+    if how == "crashes":
+        append(sources, "inventory-app/inventory_app/__init__.py", 'raise RuntimeError("broken on purpose")')
+    elif how == "sick":
+        append(
+            sources,
+            WSGI,
+            "app.view_functions['health.ready'] = lambda: ('not ready', 503)",
+        )
+    else:
+        append(
+            sources,
+            WSGI,
+            "app.view_functions = {k: v for k, v in app.view_functions.items() if 'health' in k}",
+        )
+    before = id_of(node, SERVICE)
+    result = operator.attempt("site.yml", container_build_root=str(sources), operate_service=SERVICE)
+    assert result.code != 0
+    assert "the old one was left running" in result.text
+    assert reason in result.text
+    assert id_of(node, SERVICE) == before
+    assert leftovers(node) == []
+    wait_until(lambda: load.total > 20, "requests went on")
+    assert load.failed == {}
+
+
+def test_an_update_a_rollback_and_the_way_forward(
+    operator: Operator, node: Node, api: Api, sources: Path
+) -> None:
+    first = image_of(node, SERVICE)
+    others = {name: id_of(node, name) for name in ("billing-app", "rabbitmq", "inventory-database")}
+    append(sources, WSGI, "# a second version")
+    deploy(operator, sources)
+    second = image_of(node, SERVICE)
+    assert second != first
+    assert {name: id_of(node, name) for name in others} == others, "only the changed service is replaced"
+    assert deploy(operator, sources).changed == 0
+
+    result = operator.run("ansible/rollback.yml", operate_service=SERVICE)
+    assert f"runs {first}" in result.text
+    assert image_of(node, SERVICE) == first
+    assert api.get("/api/movies?limit=1").status_code == 200
+
+    # The next run leaves it there, and says so.
+    held = deploy(operator, sources)
+    assert held.changed == 0
+    assert f"{SERVICE} runs {first.partition(':')[2]}, as decided with `make rollback`" in held.text
+
+    # It ends with another change of the sources.
+    append(sources, WSGI, "# a third version")
+    deploy(operator, sources)
+    third = image_of(node, SERVICE)
+    assert third not in {first, second}
+    assert "as decided" not in deploy(operator, sources).text
+
+    history = operator.run("ansible/history.yml", answer_only=True, operate_service=SERVICE).output
+    assert [image for image in (third, second, first) if image in history] == [third, second, first]
+
+    # Of four images, three are kept.
+    append(sources, WSGI, "# a fourth version")
+    deploy(operator, sources)
+    tags = node.run(f"docker images --format '{{{{.Tag}}}}' {SERVICE}").split()
+    assert len(tags) == 3
+    assert first.partition(":")[2] not in tags
+
+
+def test_a_service_with_one_image_has_nothing_to_go_back_to(operator: Operator) -> None:
+    operator.refused("ansible/rollback.yml", "no previous image", operate_service="inventory-database")
+
+
+@pytest.mark.parametrize("helper", ["candidate", "previous"])
+def test_a_run_that_is_cut_off_is_finished_or_undone_by_the_next(
+    operator: Operator, node: Node, api: Api, sources: Path, helper: str
+) -> None:
+    append(sources, WSGI, f"# cut off when there is a {helper}")
+    operator.kill_when(
+        lambda: f"{SERVICE}-{helper}" in leftovers(node),
+        "site.yml",
+        container_build_root=str(sources),
+        operate_service=SERVICE,
+    )
+    operator.refused("ansible/start.yml", "That run is over and left its lock behind", "break_lock=yes")
+    operator.run("site.yml", container_build_root=str(sources), operate_service=SERVICE, break_lock="yes")
+    assert leftovers(node) == []
+    assert node.inspect(SERVICE)[SERVICE]["State"]["Health"]["Status"] == "healthy"
+    assert api.get("/api/movies?limit=1").status_code == 200
+    assert deploy(operator, sources).changed == 0
+
+
+def test_what_was_changed_or_removed_by_hand_is_put_right(operator: Operator, node: Node) -> None:
+    operator.run("site.yml")
+    node.run("docker update --memory 200m --memory-swap 200m billing-app && docker rm -f inventory-app")
+    check = operator.run("site.yml", "--check")
+    assert check.changed > 0
+    assert "inventory-app" not in node.run("docker ps -a --format '{{.Names}}'").split()
+    assert node.inspect("billing-app")["billing-app"]["HostConfig"]["Memory"] == 200 * 2**20
+    assert operator.run("site.yml").changed > 0
+    assert node.inspect("billing-app")["billing-app"]["HostConfig"]["Memory"] == 256 * 2**20
+    assert node.inspect("inventory-app")["inventory-app"]["State"]["Running"]
+    assert operator.run("site.yml").changed == 0
+
+
+def test_the_gateway_is_replaced_within_five_seconds_and_loses_no_order(
+    operator: Operator, api: Api, sources: Path
+) -> None:
+    append(sources, "api-gateway-app/api_gateway_app/wsgi.py", "# another version")
+    with Load(api) as load:
+        deploy(operator, sources, "api-gateway-app")
+    print(f"gateway: {load.longest_silence:.1f} s without an answer, of {load.total} requests {load.failed}")
+    for order_id in load.orders:
+        api.stored_order(order_id, seconds=120)
+    assert load.longest_silence < 5
+
+
+def test_a_new_base_is_built_and_rolled_out(operator: Operator, node: Node, api: Api) -> None:
+    before = {name: image_of(node, name) for name in ("inventory-app", "rabbitmq", "billing-database")}
+    operator.run("ansible/update_base.yml")
+    after = {name: image_of(node, name) for name in before}
+    assert all(after[name] != before[name] for name in before)
+    assert operator.run("site.yml").changed == 0
+    assert api.get("/api/movies?limit=1").status_code == 200

@@ -45,10 +45,11 @@ def test_a_consumer_that_is_killed_over_and_over_condemns_no_order(
             # One command, so that no more than a few batches are stored before the kill. The stop, without
             # any patience, makes Docker forget how often the container ended: it would wait longer and
             # longer before each start.
-            pid = f"docker inspect --format '{{{{.State.Pid}}}}' {CONSUMER}"
             platform.run(
-                f"docker start {CONSUMER} && {platform.psql(_wait_for_more(run, stored))} && "
-                f"kill -KILL $({pid}) && docker stop --time 0 {CONSUMER}"
+                f"docker start {CONSUMER} && "
+                f"pid=$(docker inspect --format '{{{{.State.Pid}}}}' {CONSUMER}) && "
+                f"{platform.psql(_wait_for_more(run, stored))} && "
+                f"kill -KILL $pid && docker stop --time 0 {CONSUMER}"
             )
     wait_until(
         lambda: _stored(platform, run) >= KILLED_ORDERS,

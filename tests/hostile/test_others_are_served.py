@@ -97,7 +97,7 @@ def test_others_are_served_while_a_long_list_is_read_a_byte_a_second(
     api: Api, node: Node, long_list: str
 ) -> None:
     path = f"/api/movies?title={long_list}"
-    assert_others_are_served(api, node, attacks.reads_slowly(path), 20)
+    assert_others_are_served(api, node, attacks.reads_slowly(path), 8)
 
 
 @pytest.mark.parametrize("path", ["/api/movies", "/api/billing"])

@@ -26,7 +26,7 @@ def init_token(app: Flask, token: SecretFile) -> None:
     """Refuse what would change something with 401, unless it brings the token; reading stays open.
 
     What is no route (404) or takes no such method (405) is answered so with and without a token. All
-    of this happens before anything is read of a request's body.
+    of this happens before a body, which the front has received, is looked at.
 
     Args:
         app: the gateway.

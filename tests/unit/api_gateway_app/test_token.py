@@ -167,11 +167,13 @@ def test_the_token_is_asked_for_before_the_body_is_looked_at(closed: Gateway, bo
     assert is_refused(closed.request("POST", "/api/billing", body, {"Content-Type": "text/plain"}))
 
 
-def test_whoever_asks_first_is_refused_without_sending_the_body(closed: Gateway) -> None:
+def test_whoever_asks_before_it_sends_a_body_gets_one_refusal_after_it(closed: Gateway) -> None:
     with socket.create_connection(("127.0.0.1", closed.port), 10) as connection:
         connection.sendall(
-            b"POST /api/movies HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+            b"POST /api/movies HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
         )
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"body")
         assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
 
 

@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # What the operations read, from `make OPERATION NAME=VALUE`. A value is handed on as JSON: it stays one text.
 OPERATION := ansible-playbook
-ANSWER := PLATFORM_ANSWER_ONLY=1 ansible-playbook
+ANSWER := CALM_ONLY_SUMMARY=1 ansible-playbook
 OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
 	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
 	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))

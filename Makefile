@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # What the operations read, from `make OPERATION NAME=VALUE`. A value is handed on as JSON: it stays one text.
 OPERATION := ansible-playbook
-ANSWER := PLATFORM_ANSWER_ONLY=1 ansible-playbook
+ANSWER := CALM_ONLY_SUMMARY=1 ansible-playbook
 OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
 	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
 	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))
@@ -13,7 +13,7 @@ extra = $(if $(2),-e '{"$(1)": "$(2)"}')
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: ## set up everything that is needed and bring the platform up in a Vagrant machine
@@ -46,6 +46,31 @@ test-platform: ## the whole platform on a fresh node in a container
 .PHONY: test-operations
 test-operations: ## everything an operator does, on a fresh node, under load (about half an hour)
 	molecule test --no-command-borders --scenario-name operations
+
+.PHONY: fuzz
+fuzz: ## 15 minutes of unforeseen input to the running platform; deletes its movies (URL=…, SECONDS=…)
+	python scripts/fuzz.py --url $(or $(URL),http://localhost:$(or $(GATEWAY_PORT),3000)) --seconds $(or $(SECONDS),900)
+
+.PHONY: bench
+bench: ## how fast the platform is, beside what does the same work; touches no data; 4 minutes
+	@python -m benchmarks
+
+.PHONY: test-kills
+test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 orders, on the Vagrant machine
+	PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20 pytest -rP tests/recovery/test_killed_consumer.py \
+	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
+
+.PHONY: test-faults
+test-faults: ## an hour of faults under load, on a node of its own (MINUTES=60 SEED=…; docs/faults.md)
+	FAULTS_MINUTES=$(or $(MINUTES),60) FAULTS_SEED=$(SEED) molecule test -s faults --no-command-borders
+
+.PHONY: test-faults-proof
+test-faults-proof: ## that the fault suite finds what it is there to find: weaknesses are built in
+	FAULTS_TESTS=faults_proof molecule test -s faults --no-command-borders
+
+.PHONY: test-backlog
+test-backlog: ## a million orders wait in the broker, and all of them are stored (ORDERS=1000000)
+	FAULTS_TESTS=backlog BACKLOG_ORDERS=$(ORDERS) molecule test -s faults --no-command-borders
 
 .PHONY: status
 status: ## what runs, and its health; FORMAT=json for programs
@@ -82,6 +107,20 @@ rollback: ## SERVICE=NAME goes back to its previous image, or to IMAGE=TAG
 .PHONY: update-base
 update-base: ## take the current Debian packages into all images, and roll them out
 	@$(OPERATION) ansible/update_base.yml $(OPERATE)
+
+dead_letters = CALM_ONLY_SUMMARY=1 ansible-playbook ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
+
+.PHONY: dead-letters
+dead-letters: ## messages that are no orders, and why; ID=… shows one whole, REASON=… some, FORMAT=json for programs
+	@$(dead_letters) -e dead_letters_action=$(if $(ID),show,list) -e dead_letters_format=$(or $(FORMAT),table)
+
+.PHONY: dead-letters-retry
+dead-letters-retry: ## put all dead letters back into the queue of orders, or those with ID=… or REASON=…
+	@$(dead_letters) -e dead_letters_action=retry
+
+.PHONY: dead-letters-drop
+dead-letters-drop: ## remove dead letters for good: ID=… or REASON=…, and confirm=yes
+	@$(dead_letters) -e dead_letters_action=drop -e dead_letters_confirm=$(confirm)
 
 .PHONY: converge
 converge: ## bring the machines of the inventory to what ansible/group_vars describes

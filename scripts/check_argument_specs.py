@@ -60,6 +60,7 @@ def problems_of(role: Role) -> list[str]:
                     f"{role.name}: {option.name} is described in two different ways; make them equal."
                 )
     found += _default_problems(role, options)
+    found += _nested_default_problems(role, options)
     found += [
         f"{role.name}: {name} in {VARIABLES} begins with neither {role.name}_ nor __{role.name}_; rename it."
         for name in role.variables
@@ -114,6 +115,45 @@ def _default_problems(role: Role, options: dict[str, Option]) -> Iterator[str]:
     for name in role.defaults:
         if name not in options:
             yield f"{role.name}: {name} stands in {DEFAULTS} and not in {SPECS}; describe it there."
+
+
+def _nested_default_problems(role: Role, options: dict[str, Option]) -> Iterator[str]:
+    """Compare the defaults inside a dictionary with what the role fills in for them.
+
+    Ansible does not fill in what is left out of a dictionary; a role does it from its own
+    `__ROLE_defaults`, for its one variable that is a dictionary and required.
+    """
+    filled = role.variables.get(f"__{role.name}_defaults")
+    if filled is None:
+        return
+    entries = [option for option in options.values() if option.type == "dict" and option.required]
+    if len(entries) != 1 or not isinstance(filled, dict):
+        yield (
+            f"{role.name}: __{role.name}_defaults in {VARIABLES} must be the defaults of the one required "
+            "dictionary of the role."
+        )
+        return
+    [entry] = entries
+    for name, value in filled.items():
+        where = f"{role.name}: {entry.name}.{name}"
+        if name not in entry.options:
+            yield f"{where} stands in __{role.name}_defaults and not in {SPECS}; describe it there."
+        elif entry.options[name].required:
+            yield f"{where} is required and stands in __{role.name}_defaults; take it out of there."
+        # Nothing (null, an empty dictionary) may stand for an option that can be left out.
+        elif value and _shown(entry.options[name].default) != _shown(value):
+            told = entry.options[name].default
+            shown = "has no default" if told is NO_DEFAULT else f"is {_shown(told)}"
+            yield (
+                f"{where} is {_shown(value)} in __{role.name}_defaults and {shown} in {SPECS}; "
+                "make them equal."
+            )
+    for name, option in entry.options.items():
+        if option.default is not NO_DEFAULT and name not in filled and name != "kind":
+            yield (
+                f"{role.name}: {entry.name}.{name} is {_shown(option.default)} in {SPECS} and not in "
+                f"__{role.name}_defaults; add it there."
+            )
 
 
 def _fits(value: object, wanted: str | None) -> bool:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes and checks `.env`, the file that holds this installation's accounts, passwords and addresses.
 
-The keys and their rules are in `RULES`; `.env.example` is the file to start from. The syntax is
-python-dotenv's, without interpolation: a `$` in a password stands for itself.
+The keys and their rules are in `RULES` and `OPTIONAL_RULES`; `.env.example` is the file to start from.
+The syntax is python-dotenv's, without interpolation: a `$` in a password stands for itself.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ ROOT = Path(__file__).resolve().parent.parent
 EXIT_BAD_FILE = 2
 PASSWORD_LENGTH = 32
 PASSWORD_MINIMUM = 12
+TOKEN_MINIMUM = 16
 EXTRA_PREFIX = "EXTRA_"
 PASSWORD_SUFFIXES = ("_PASSWORD", "_PASS")
 
 # PostgreSQL cuts a longer identifier without an error (manual, 4.1.1: NAMEDATALEN - 1 bytes).
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+# RFC 6750, section 2.1: the characters of a bearer token.
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 NEWLINE = re.compile(r"\r\n|\n|\r")
 
 Rule = Callable[[str], "str | None"]
@@ -136,6 +139,15 @@ def _password(value: str) -> str | None:
     return None
 
 
+def _token(value: str) -> str | None:
+    """Never tells the value, as for a password."""
+    if not TOKEN.fullmatch(value):
+        return "holds a character that a bearer token cannot have: use letters, digits and - . _ ~ + /"
+    if len(value) < TOKEN_MINIMUM:
+        return f"has {len(value)} characters: use at least {TOKEN_MINIMUM}"
+    return None
+
+
 def _printable(value: str) -> str | None:
     return "holds a NUL character: remove it" if "\0" in value else None
 
@@ -165,7 +177,10 @@ RULES: Mapping[str, Rule] = {
     "BILLING_APP_RABBITMQ_PASSWORD": _password,
     "HEALTH_RABBITMQ_USER": _broker_account,
     "HEALTH_RABBITMQ_PASSWORD": _password,
+    "DEAD_LETTERS_RABBITMQ_USER": _broker_account,
+    "DEAD_LETTERS_RABBITMQ_PASSWORD": _password,
 }
+OPTIONAL_RULES: Mapping[str, Rule] = {"API_TOKEN": _token}
 
 ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
     "the inventory database": (
@@ -183,6 +198,7 @@ ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
         "API_GATEWAY_APP_RABBITMQ_USER",
         "BILLING_APP_RABBITMQ_USER",
         "HEALTH_RABBITMQ_USER",
+        "DEAD_LETTERS_RABBITMQ_USER",
     ),
 }
 
@@ -238,6 +254,42 @@ def create(path: str | Path, example: str | Path) -> bool:
     finally:
         Path(temporary).unlink()
     return True
+
+
+def complete(path: str | Path, example: str | Path) -> list[str]:
+    """Add the keys that `path` lacks, as the example has them, with random passwords.
+
+    What is there stays as it is; a new version of the project may know more keys than the file.
+
+    Returns: the keys that were added.
+    Raises: EnvFileError when a file is not there or no UTF-8; OSError when it cannot be written.
+    """
+    path = Path(path)
+    present = {entry.key for entry in _read(path)[0]}
+    missing = {key: value for key, value in preview(example).items() if key not in present}
+    if missing:
+        text = path.read_text(encoding="utf-8")
+        lines = [f"{key}={value}" for key, value in missing.items()]
+        _replace(path, text + ("" if text.endswith("\n") or not text else "\n") + "\n".join(lines) + "\n")
+    return list(missing)
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write a file anew: it is there in full at every moment, with the owner and the mode that it had."""
+    former = path.stat()
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".env.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, former.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(temporary, former.st_uid, former.st_gid)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
 
 
 def preview(example: str | Path) -> dict[str, str]:
@@ -299,26 +351,30 @@ def _problems_of(entries: list[Entry], name: str) -> list[str]:
     found = [sentence for entry in entries if (sentence := _problem_of(entry, name))]
     keys = {entry.key for entry in entries}
     found += [
-        f"{name}: {key} is missing; add it (.env.example shows how)." for key in RULES if key not in keys
+        f"{name}: {key} is missing; `.venv/bin/python scripts/env_file.py complete` adds it."
+        for key in RULES
+        if key not in keys
     ]
     return found + _shared_accounts(entries, name)
 
 
 def _problem_of(entry: Entry, name: str) -> str | None:
     where = f"{name}, line {entry.line}: {entry.key}"
-    rule = RULES.get(entry.key)
+    rule = {**RULES, **OPTIONAL_RULES}.get(entry.key)
     if rule is None and re.fullmatch(EXTRA_PREFIX + r"[A-Z0-9_]+", entry.key):
         if not entry.key.endswith(PASSWORD_SUFFIXES):
             problem = _printable(entry.value)
             return f"{where} {problem}." if problem else None
         rule = _password
     if rule is None:
-        near = difflib.get_close_matches(entry.key.upper(), RULES, n=1)
+        near = difflib.get_close_matches(entry.key.upper(), [*RULES, *OPTIONAL_RULES], n=1)
         meant = f"did you mean {near[0]}? If not, " if near else ""
         return (
             f"{where} is no known key; {meant}remove it, or begin it with {EXTRA_PREFIX} "
             "if it belongs to a service of your own."
         )
+    if not entry.value.strip() and entry.key in OPTIONAL_RULES:
+        return f"{where} is empty; give it a value, or put # before it."
     if not entry.value.strip():
         return f"{where} is empty; give it a value (.env.example shows how)."
     problem = rule(entry.value)
@@ -343,7 +399,7 @@ def _shared_accounts(entries: list[Entry], name: str) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (2 when the file is wrong)."""
     parser = argparse.ArgumentParser(description="Make or check the file that holds accounts and passwords.")
-    parser.add_argument("action", choices=["create", "check"])
+    parser.add_argument("action", choices=["create", "complete", "check"])
     parser.add_argument("--file", type=Path, default=ROOT / ".env", help="default: .env at the root")
     parser.add_argument(
         "--example", type=Path, default=ROOT / ".env.example", help="default: .env.example at the root"
@@ -361,6 +417,18 @@ def main(arguments: list[str] | None = None) -> int:
             f"{options.file.name} made, with random passwords."
             if made
             else f"{options.file.name} is there already and stays as it is."
+        )
+        return 0
+    if options.action == "complete":
+        try:
+            added = complete(options.file, options.example)
+        except (EnvFileError, OSError) as error:
+            print(error, file=sys.stderr)
+            return EXIT_BAD_FILE
+        print(
+            f"Added to {options.file.name}: {', '.join(added)}."
+            if added
+            else f"{options.file.name} lacks no key."
         )
         return 0
     found = problems(options.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import requests
@@ -16,20 +17,32 @@ class ManagementPage:
         self.session.trust_env = False
         self.session.auth = (user, password)
 
-    def put_in(self, queue: str, payload: str, **properties: Any) -> None:
+    def put_in(self, queue: str, payload: str | bytes, **properties: Any) -> None:
         """Publish as the page's form does: through the default exchange, to one queue."""
         response = self.session.post(
             f"{self.url}/exchanges/%2F/amq.default/publish",
             json={
                 "routing_key": queue,
-                "payload": payload,
-                "payload_encoding": "string",
+                "payload": base64.b64encode(
+                    payload.encode() if isinstance(payload, str) else payload
+                ).decode(),
+                "payload_encoding": "base64",
                 "properties": properties,
             },
             timeout=30,
         )
         assert response.status_code == 200, response.text
         assert response.json() == {"routed": True}
+
+    def messages(self, queue: str) -> int | None:
+        """How many messages are in a queue or in a consumer's hands, some seconds ago.
+
+        None while a broker that has just started has not counted yet.
+        """
+        response = self.session.get(f"{self.url}/queues/%2F/{queue}", timeout=30)
+        assert response.status_code == 200, response.text
+        count: int | None = response.json().get("messages")
+        return count
 
     def look_at(self, queue: str) -> list[dict[str, Any]]:
         """Read messages and put them back."""

@@ -23,8 +23,18 @@ def _url(variable: str, port: int) -> str:
     return os.environ.get(variable, f"http://{address}").rstrip("/")
 
 
-PLATFORM_URL: Final = _url("PLATFORM_URL", 3000)
-MANAGEMENT_URL: Final = _url("PLATFORM_MANAGEMENT_URL", 15672)
+def gateway_url() -> str:
+    """Where the gateway is now: a node that was restarted may have got another port."""
+    return _url("PLATFORM_URL", 3000)
+
+
+def management_url() -> str:
+    """Where the broker's management page is now."""
+    return _url("PLATFORM_MANAGEMENT_URL", 15672)
+
+
+PLATFORM_URL: Final = gateway_url()
+MANAGEMENT_URL: Final = management_url()
 
 MANAGEMENT_ADDRESS: Final = os.environ.get("PLATFORM_MANAGEMENT_ADDRESS", "127.0.0.1")
 """The node's address of the management page: `platform_management_address` of the inventory."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from tests.api import Api, assert_problem
 from tests.contract.conftest import NewMovie
-from tests.contract.known_limits import SLOW_BODIES
 from tests.raw import RawConnection, exchange
 
 MIB = 1024 * 1024
@@ -96,7 +95,6 @@ def test_a_body_of_1_mib_is_read(api: Api, route: Route) -> None:
     assert_problem(response, 400)
 
 
-@SLOW_BODIES
 def test_a_body_that_is_announced_as_huge_is_refused_before_it_comes(platform_url: str, route: Route) -> None:
     answer = exchange(
         platform_url,

@@ -51,6 +51,44 @@ def test_the_openapi_document_describes_every_call_of_the_contract(api: Api) -> 
     assert described >= OPERATIONS
 
 
+# The statuses that the contract names for each call, beside those that any call can have.
+ANSWERS = {
+    "listMovies": {"200", "400"},
+    "addMovie": {"200", "400", "413", "415"},
+    "deleteMovies": {"200"},
+    "getMovie": {"200", "404"},
+    "changeMovie": {"200", "400", "404", "413", "415"},
+    "deleteMovie": {"200", "404"},
+    "postOrder": {"200", "400", "413", "415", "422", "503"},
+    "getOrder": {"200", "404"},
+    "getLiveness": {"200"},
+    "getReadiness": {"200", "503"},
+    "getOpenapi": {"200"},
+    "getDocs": {"200"},
+}
+
+
+def test_the_openapi_document_describes_every_answer_of_the_contract(api: Api) -> None:
+    described = {
+        operation["operationId"]: operation["responses"].keys()
+        for item in api.get("/openapi.json").json()["paths"].values()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+    for operation_id, statuses in ANSWERS.items():
+        assert described[operation_id] >= statuses | {"405"}, operation_id
+
+
+def test_every_described_answer_has_the_headers_of_the_contract(api: Api) -> None:
+    document = api.get("/openapi.json").json()
+    for name, response in document["components"]["responses"].items():
+        assert "X-Request-ID" in response["headers"], name
+    responses = document["components"]["responses"]
+    assert "Allow" in responses["MethodNotAllowed"]["headers"]
+    assert "Retry-After" in responses["ServiceUnavailable"]["headers"]
+    assert "Location" in document["paths"]["/api/movies"]["post"]["responses"]["200"]["headers"]
+
+
 def _parts(path: str) -> list[str]:
     return path.replace("{", "\0{").replace("}", "}\0").split("\0")
 

@@ -23,6 +23,38 @@ def test_an_order_may_be_sent_again_after_it_is_stored(api: Api, unique: str) ->
     assert api.get(f"/api/billing/{order_id}").json() == stored
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"total_amount": "12.50", "number_of_items": 1, "user_id": "20"}',
+        '{"user_id": 20, "number_of_items": "1", "total_amount": 12.5}',
+        '{ "user_id":"\\u0032\\u0030","number_of_items":1.0,"total_amount":"1250e-2", "film_id": null }',
+    ],
+    ids=["another order of the fields", "numbers and texts", "another spelling"],
+)
+def test_the_same_order_written_in_another_way_is_the_same_body(api: Api, unique: str, text: str) -> None:
+    order_id = api.order(order(), unique)
+    response = api.call(
+        "POST",
+        "/api/billing",
+        data=text,
+        headers={"Content-Type": "application/json", "Idempotency-Key": unique},
+    )
+    assert response.status_code == 200, response.text
+    assert response.json()["order_id"] == order_id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"total_amount": "12.51"}, {"number_of_items": 2}, {"film_id": 1}],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_difference_in_any_field_makes_another_body(api: Api, unique: str, other: dict[str, Any]) -> None:
+    api.order(order(), unique)
+    response = api.post("/api/billing", order() | other, headers={"Idempotency-Key": unique})
+    assert_problem(response, 422, "Idempotency-Key")
+
+
 def test_the_same_key_with_another_body_is_refused(api: Api, unique: str) -> None:
     order_id = api.order(order(items=1), unique)
     response = api.post("/api/billing", order(items=2), headers={"Idempotency-Key": unique})

@@ -97,6 +97,16 @@ def test_a_field_that_is_no_text_is_refused(api: Api, unique: str, field: str, v
     assert_problem(api.post("/api/movies", body), 400, field)
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "1e99999999999999999999", "1e-99999999999999999999"])
+@pytest.mark.parametrize("field", ["title", "description"])
+def test_a_number_beyond_every_type_is_refused_with_the_name_of_its_field(
+    api: Api, unique: str, field: str, number: str
+) -> None:
+    body = json.dumps({"title": unique, "description": unique} | {field: 7}).replace("7}", number + "}")
+    body = body.replace(": 7,", f": {number},")
+    assert_problem(api.send_text("POST", "/api/movies", body), 400, field)
+
+
 def test_a_missing_title_is_refused(api: Api) -> None:
     assert_problem(api.post("/api/movies", {"description": "no title"}), 400, "title")
 

@@ -23,7 +23,16 @@ def test_only_titles_are_searched(api: Api, new_movie: NewMovie, unique: str) ->
     assert found(api, unique) == []
 
 
-@pytest.mark.parametrize(("stored", "searched"), [("MaTrIx", "mAtRiX"), ("ÉCLAIR", "éclair"), ("жук", "ЖУК")])
+@pytest.mark.parametrize(
+    ("stored", "searched"),
+    [
+        ("MaTrIx", "mAtRiX"),
+        ("ÉCLAIR", "éclair"),
+        ("жук", "ЖУК"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ("straße", "STRASSE"),
+    ],
+)
 def test_upper_and_lower_case_are_alike(
     api: Api, new_movie: NewMovie, unique: str, stored: str, searched: str
 ) -> None:

@@ -32,6 +32,20 @@ ORDERS: list[tuple[str, tuple[str, int, str | None, int | None]]] = [
         ("a", 2147483647, "9999999999.99", None),
     ),
     (
+        '{"user_id": "a", "number_of_items": 1, "total_amount": "9999999999.990"}',
+        ("a", 1, "9999999999.99", None),
+    ),
+    ('{"user_id": "a", "number_of_items": 1, "total_amount": -0}', ("a", 1, "0", None)),
+    ('{"user_id": "a", "number_of_items": 1e2, "total_amount": "1e2"}', ("a", 100, "100", None)),
+    ('{"user_id": "a", "number_of_items": 99.0, "total_amount": 0e999999}', ("a", 99, "0", None)),
+    ('{"user_id": 20.0, "number_of_items": "099", "total_amount": 1}', ("20", 99, "1", None)),
+    ('{"user_id": -5, "number_of_items": 1, "total_amount": 1}', ("-5", 1, "1", None)),
+    ('{"user_id": " ", "number_of_items": 1, "total_amount": 1}', (" ", 1, "1", None)),
+    ('{"film_id": 9223372036854775807, "user_id": "a"}', ("a", 1, None, 9223372036854775807)),
+    ('{"film_id": 3, "user_id": "a", "number_of_items": 2}', ("a", 2, None, 3)),
+    ('{"film_id": 3, "user_id": "a", "number_of_items": 2, "total_amount": "9.90"}', ("a", 2, "9.90", 3)),
+    ('{"film_id": null, "user_id": "a", "number_of_items": 2, "total_amount": 1}', ("a", 2, "1", None)),
+    (
         '{"user_id": 123456789012345678901234567890, "number_of_items": 1, "total_amount": 1}',
         ("123456789012345678901234567890", 1, "1", None),
     ),
@@ -99,7 +113,12 @@ def test_an_order_that_nobody_posted_is_not_found(api: Api) -> None:
     ["abc", "1", "6bdf06e8-473c-4014-a072-44938e87fda", "6bdf06e8-473c-4014-a072-44938e87fdaz", "%00", "%FF"],
 )
 def test_what_is_no_uuid_is_not_found(api: Api, text: str) -> None:
-    assert_problem(api.get(f"/api/billing/{text}"), 404)
+    assert_problem(api.get(f"/api/billing/{text}"), 404, "UUID")
+
+
+def test_an_order_is_found_by_its_uuid_in_capitals(api: Api) -> None:
+    order_id = api.order({"user_id": "capitals", "film_id": 2})
+    assert api.stored_order(order_id.upper())["order_id"] == order_id
 
 
 def test_the_same_order_is_the_same_at_each_look(api: Api) -> None:

@@ -11,15 +11,19 @@ FILM = {"user_id": "user123", "film_id": 1}
 # As they stand in the JSON text.
 WRONG = {
     "user_id": [
+        "9" * 256, "9" * 5000, "1e255", "1e99999999999999999999",
         '""', f'"{"a" * 256}"', "null", "true", "1.5", "[]", "{}", '["20"]', '"a\\u0000b"', '"\\ud800"',
     ],
     "number_of_items": [
-        "0", "-1", "2147483648", "1.5", "true", "null", "[]", "1e400", "9" * 400,
+        "0", "-1", "2147483648", "1.5", "true", "null", "[]", "1e400", "9" * 400, "9" * 5000,
+        "1e99999999999999999999",
         '"0"', '"-1"', '"2147483648"', '"1.5"', '"abc"', '""', '" "', '"0x1"', '"1_0"', '"NaN"',
         '"\\u0663"', '"\\u00b2"', '"1\\u0000"',
     ],
     "total_amount": [
         "-1", "-0.01", "10000000000", "0.001", "1.234", "true", "[]", "{}", "1e400", "1e-400", "9" * 400,
+        "9" * 5000, "1e99999999999999999999", "-1e99999999999999999999", "1e-99999999999999999999",
+        "1." + "0" * 5000, '"1e99999999999999999999"',
         '"-1"', '"10000000000"', '"0.001"', '"abc"', '""', '" "', '"1,5"', '"1_0"', '"0x1"',
         '"NaN"', '"sNaN"', '"Infinity"', '"-Infinity"', '"\\u0663"', '"1.5\\u0000"',
     ],
@@ -32,7 +36,7 @@ def with_field(field: str, value: str) -> str:
     return "{" + ", ".join(f'"{name}": {text}' for name, text in members.items()) + "}"
 
 
-@pytest.mark.parametrize(("field", "value"), CASES, ids=[f"{f}={v[:30]}" for f, v in CASES])
+@pytest.mark.parametrize(("field", "value"), CASES, ids=[f"{f}={v[:30]}({len(v)})" for f, v in CASES])
 def test_a_wrong_value_is_refused_with_the_name_of_its_field(api: Api, field: str, value: str) -> None:
     assert_problem(api.send_text("POST", "/api/billing", with_field(field, value)), 400, field)
 
@@ -40,6 +44,17 @@ def test_a_wrong_value_is_refused_with_the_name_of_its_field(api: Api, field: st
 @pytest.mark.parametrize("value", [-1, 0, 1.5, True, "abc", "", [], 2**63, "1.5"])
 def test_a_wrong_film_is_refused(api: Api, value: Any) -> None:
     assert_problem(api.post("/api/billing", FILM | {"film_id": value}), 400, "film_id")
+
+
+@pytest.mark.parametrize("field", GOOD)
+def test_only_the_field_that_is_wrong_is_named(api: Api, field: str) -> None:
+    problem = assert_problem(api.send_text("POST", "/api/billing", with_field(field, "[]")), 400, field)
+    assert {error["field"] for error in problem["errors"]} == {field}
+
+
+def test_of_a_wrong_film_only_the_film_is_named(api: Api) -> None:
+    problem = assert_problem(api.post("/api/billing", FILM | {"film_id": "abc"}), 400, "film_id")
+    assert {error["field"] for error in problem["errors"]} == {"film_id"}
 
 
 @pytest.mark.parametrize("field", GOOD)

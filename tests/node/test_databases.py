@@ -91,8 +91,8 @@ def connect(**changes):
 
 def attempt(statement):
     connection = connect()
-    # The only one that a transaction refuses; the others must be taken back if they are possible.
-    connection.autocommit = statement.startswith("CREATE DATABASE")
+    # A transaction refuses these; the others are taken back if they are possible.
+    connection.autocommit = statement.startswith(("CREATE DATABASE", "DROP DATABASE", "ALTER SYSTEM"))
     try:
         connection.cursor().execute(statement)
         return "done"
@@ -159,6 +159,20 @@ def test_the_network_is_let_in_with_scram_only(facts: Facts, database: Database)
 
 
 @both
+def test_the_local_socket_lets_nobody_in_but_the_servers_own_user(
+    node: Node, env: dict[str, str], database: Database
+) -> None:
+    ask = f"psql -w -h /run/postgresql -U {{user}} -d {database.name} -c 'SELECT 1' 2>&1 || true"
+    accounts = [env["POSTGRES_USER"], *(database.user(env, a) for a in (database.app, database.migrations))]
+    script = "; ".join(ask.format(user=user) for user in accounts)
+    # As another user of the container, and as the server's own with another account's name.
+    for options, refused in (("--user 10099", accounts), ("", accounts[1:])):
+        answer = node.in_each(script, [database.container], options=options)[database.container]
+        assert answer.count("FATAL") == len(refused), answer
+        assert answer.count("Peer authentication failed") + answer.count("Permission denied") >= 1
+
+
+@both
 def test_the_app_has_no_powers_and_owns_nothing(facts: Facts, database: Database) -> None:
     answer = facts[database.container]
     assert answer["powers"] is False
@@ -195,21 +209,48 @@ def test_an_app_that_got_out_of_hand_can_do_no_more_than_its_work(
         "CREATE TABLE mine (id int)",
         "CREATE TEMPORARY TABLE mine (id int)",
         "CREATE SCHEMA mine",
+        "CREATE VIEW mine AS SELECT 1",
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE EXTENSION pgcrypto",
+        "CREATE EXTENSION dblink",
         "CREATE DATABASE mine",
         "CREATE ROLE mine",
+        f"DROP DATABASE {database.name}",
         f"DROP TABLE {database.table}",
+        f"CREATE INDEX mine ON {database.table} ((1))",
+        f"COPY {database.table} FROM PROGRAM 'id'",
+        f"COPY {database.table} FROM '/etc/passwd'",
+        f"COPY {database.table} TO '/tmp/mine'",
+        "ALTER SYSTEM SET work_mem = '1GB'",
+        f"ALTER ROLE {database.user(env, database.app)} SUPERUSER",
+        f"ALTER ROLE {database.user(env, database.migrations)} PASSWORD 'mine-and-not-theirs'",
+        f"SET SESSION AUTHORIZATION {env['POSTGRES_USER']}",
+        f"SET ROLE {env['POSTGRES_USER']}",
         f"TRUNCATE {database.table}",
         f"ALTER TABLE {database.table} ADD mine int",
         "SELECT * FROM alembic_version",
+        "INSERT INTO alembic_version VALUES ('mine')",
         "SELECT * FROM pg_authid",
+        "SELECT * FROM pg_shadow",
+        "SELECT pg_reload_conf()",
         "SELECT pg_read_file('/etc/passwd')",
         "COPY (SELECT 1) TO PROGRAM 'id'",
         f"SET ROLE {database.user(env, database.migrations)}",
+        *(
+            statement.format(table=database.table)
+            for right, statement in (
+                ("UPDATE", "UPDATE {table} SET user_id = user_id"),
+                ("DELETE", "DELETE FROM {table}"),
+            )
+            if right not in database.rights
+        ),
     ]
     allowed = f"SELECT * FROM {database.table} LIMIT 1"  # noqa: S608
     connections = {
         "a wrong password": {"password": "wrong-password"},
         "no password": {"password": ""},
+        "postgres": {"dbname": "postgres"},
+        "template1": {"dbname": "template1"},
         "the administrator": {"user": env["POSTGRES_USER"]},
         "the migrations": {"user": database.user(env, database.migrations)},
         "the other database": {"host": other.container, "dbname": other.name},
@@ -223,6 +264,9 @@ def test_an_app_that_got_out_of_hand_can_do_no_more_than_its_work(
     answer = node.python(database.app_container, script)
     assert answer["statements"].pop(allowed) == "done"
     assert set(answer["statements"].values()) == {"InsufficientPrivilege"}, answer["statements"]
+    for name in ("postgres", "template1"):
+        refusal = answer["connections"].pop(name)
+        assert f'permission denied for database "{name}"' in refusal, refusal
     for name, refusal in answer["connections"].items():
         assert "password" in refusal, f"{name}: {refusal}"
         assert "authentication failed" in refusal or "no password supplied" in refusal, f"{name}: {refusal}"

@@ -1,12 +1,49 @@
 from __future__ import annotations
 
+import json
+import os
 import re
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import pytest
 from tests.node.node import Node
 from tests.node.platform import APPS, NAMES, NETWORK, SERVICES, Service
 from tests.settings import MANAGEMENT_ADDRESS
 
+SSH = 22
+AT_ONCE = 8
+TIMEOUT_SECONDS = 5
 ADDRESSES = {3000: "0.0.0.0", 15672: MANAGEMENT_ADDRESS}  # noqa: S104
+
+
+def node_container() -> Any:
+    """What Docker says about the node, where it is a container of this computer."""
+    name = os.environ.get("PLATFORM_NODE")
+    if not name:
+        pytest.skip(
+            "only a node that is a container of this computer is looked at from outside: PLATFORM_NODE"
+        )
+    done = subprocess.run(
+        ["docker", "inspect", "--type", "container", name], check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout)[0]
+
+
+def is_open(address: str, port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(TIMEOUT_SECONDS)
+        return client.connect_ex((address, port)) == 0
+
+
+def open_ports(address: str) -> set[int]:
+    """Try every TCP port of a machine; a closed one says so at once."""
+    ports = range(1, 65536)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda port: is_open(address, port), ports)
+        return {port for port, answer in zip(ports, answers, strict=True) if answer}
 
 
 def test_there_is_one_user_defined_bridge_network_with_exactly_the_six(node: Node) -> None:
@@ -74,6 +111,30 @@ def test_the_engine_listens_on_those_ports_only(node: Node) -> None:
             if match[1] not in {"[::]", "*"}:
                 listening.add((match[1], int(match[2])))
     assert listening == {(address, port) for port, address in ADDRESSES.items()}
+
+
+def test_from_outside_the_node_has_no_other_open_port() -> None:
+    node = node_container()
+    found = open_ports(node["NetworkSettings"]["IPAddress"])
+    reachable = {port for port, address in ADDRESSES.items() if address == "0.0.0.0"}  # noqa: S104
+    # A node that is reached through Docker need not have SSH.
+    assert found - {SSH} == reachable
+
+
+def test_the_computer_that_the_node_is_on_publishes_those_ports_only() -> None:
+    published = {
+        int(port.partition("/")[0]): {binding["HostIp"] for binding in bindings}
+        for port, bindings in node_container()["NetworkSettings"]["Ports"].items()
+        if bindings
+    }
+    assert published.keys() - {SSH} == {3000, 15672}
+    for port in published.keys() - {3000}:
+        assert published[port] == {"127.0.0.1"}, port
+
+
+def test_a_neighbour_with_a_route_through_the_node_reaches_no_container(node: Node) -> None:
+    policy = node.run("iptables -S FORWARD | head -n 1").strip()
+    assert policy == "-P FORWARD DROP"
 
 
 def test_the_metrics_are_in_the_network_and_count_over_all_workers(node: Node) -> None:

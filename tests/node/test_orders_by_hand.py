@@ -1,12 +1,95 @@
+"""Messages by hand, good and bad, and what the table and the dead letters hold afterwards."""
+
 from __future__ import annotations
 
+import base64
 import json
 import uuid
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 from tests.api import Api
 from tests.management_page import ManagementPage
 from tests.node.node import Node
 from tests.support import wait_until
+
+QUEUE, DEAD_LETTERS = "billing_queue", "billing_dead_letter"
+START, END = b'{"user_id": "bad", "number_of_items": ', b', "total_amount": 1}'
+AMOUNT = b'{"user_id": "bad", "number_of_items": 1, "total_amount": '
+
+# Each body, and what the sentence must tell.
+BAD: dict[str, tuple[bytes, str]] = {
+    "no UTF-8": (b'{"user_id": "\xff"}', "not UTF-8 (byte 13)"),
+    "1 MiB": (
+        b'{"user_id": "' + b"x" * (1024 * 1024 - 15) + b'"}',
+        "1,048,576 bytes long; an order has at most",
+    ),
+    "nested 10,000 deep": (b"[" * 10_000 + b"]" * 10_000, "nested too deep"),
+    "nested 10,000 deep in an object": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nested too deep"),
+    "1e400": (AMOUNT + b"1e400}", "total_amount: must be from 0 to 9999999999.99."),
+    "NaN": (AMOUNT + b"NaN}", "NaN is no number in JSON"),
+    "negative amount": (AMOUNT + b"-1}", "total_amount: must be from 0 to 9999999999.99."),
+    "negative number": (START + b"-3" + END, "number_of_items: must be from 1 to 2147483647."),
+    "no items": (START + b"0" + END, "number_of_items: must be from 1 to 2147483647."),
+    "2^63": (START + b"9223372036854775808" + END, "number_of_items: must be from 1 to 2147483647."),
+    "lone surrogate": (
+        b'{"user_id": "\\ud800", "number_of_items": 1, "total_amount": 1}',
+        "user_id: must not contain a lone surrogate.",
+    ),
+    "NUL": (
+        b'{"user_id": "a\\u0000", "number_of_items": 1, "total_amount": 1}',
+        "user_id: must not contain the NUL character.",
+    ),
+    "list": (b"[]", "not an object"),
+    "null": (b"null", "not an object"),
+    "empty": (b"", "The body is empty."),
+}
+
+
+@pytest.fixture
+def no_dead_letters(page: ManagementPage) -> Iterator[None]:
+    """None before, and none afterwards: one cannot be picked out of the queue."""
+    page.empty(DEAD_LETTERS)
+    yield
+    page.empty(DEAD_LETTERS)
+
+
+def body_of(message: dict[str, Any]) -> bytes:
+    payload: str = message["payload"]
+    return base64.b64decode(payload) if message["payload_encoding"] == "base64" else payload.encode()
+
+
+@pytest.mark.destructive
+@pytest.mark.usefixtures("no_dead_letters")
+def test_each_bad_message_is_a_dead_letter_with_a_sentence_and_the_good_around_it_are_stored(
+    node: Node, env: dict[str, str], api: Api, page: ManagementPage
+) -> None:
+    user_id, known = uuid.uuid4().hex, str(uuid.uuid4())
+
+    def good(number: int, order_id: str | None = None) -> str:
+        order = {"user_id": user_id, "number_of_items": number, "total_amount": 1}
+        return json.dumps(order | {"order_id": order_id or str(uuid.uuid4())})
+
+    page.put_in(QUEUE, good(1, known))
+    for number, (body, _) in enumerate(BAD.values(), 2):
+        page.put_in(QUEUE, body)
+        page.put_in(QUEUE, good(number))
+    page.put_in(QUEUE, good(99, known))
+    # The queue keeps the order: what comes after them is stored after them.
+    api.stored_order(api.order({"user_id": user_id, "number_of_items": 100, "total_amount": 1}))
+    assert stored(node, env, user_id) == [*range(1, len(BAD) + 2), 100]
+
+    wait_until(lambda: len(page.look_at(DEAD_LETTERS)) == len(BAD) + 1, "all bad ones are dead letters")
+    letters = {body_of(message): message["properties"] for message in page.look_at(DEAD_LETTERS)}
+    for name, (body, sentence) in BAD.items():
+        headers = letters[body]["headers"]
+        assert sentence in headers["reason"], name
+        assert headers["reason_code"] == "not_an_order", name
+        assert letters[body]["message_id"], name
+    conflict = letters[good(99, known).encode()]["headers"]
+    assert conflict["reason_code"] == "conflict"
+    assert conflict["reason"] == "An order with this order_id and another content is stored already."
 
 
 def stored(node: Node, env: dict[str, str], user_id: str) -> list[int]:

@@ -59,7 +59,7 @@ class Operator:
             cwd=self._root,
             env=os.environ
             | {"ANSIBLE_CONFIG": str(self._root / "ansible.cfg")}
-            | ({"PLATFORM_ANSWER_ONLY": "1"} if answer_only else {}),
+            | ({"CALM_ONLY_SUMMARY": "1"} if answer_only else {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -100,6 +100,8 @@ class Gateway:
         for each in (self.orders_directory, self.log_directory, secrets_directory):
             each.mkdir(exist_ok=True)
         (secrets_directory / "rabbitmq_password").write_text(broker.password)
+        self.token_file = secrets_directory / "api_token"
+        self.token_file.touch()
         self.port = free_port()
         self._output = directory / "output"
         self._process: subprocess.Popen[bytes] | None = None

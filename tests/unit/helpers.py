@@ -166,7 +166,9 @@ def make_broker(server: RabbitMQ, directory: Path) -> Broker:
     """Make the topology and the accounts that the rabbitmq role makes."""
     server.control("add_vhost", VIRTUAL_HOST)
     server.control("set_permissions", "--vhost", VIRTUAL_HOST, server.user, ".*", ".*", ".*")
-    passwords = {name: secrets.token_urlsafe(12) for name in ("billing-app", "api-gateway-app")}
+    passwords = {
+        name: secrets.token_urlsafe(12) for name in ("billing-app", "api-gateway-app", "dead-letters")
+    }
     broker = Broker(server, passwords, directory)
     with broker.channel() as channel:
         channel.exchange_declare("billing_orders", "direct", durable=True)
@@ -188,6 +190,7 @@ def make_broker(server: RabbitMQ, directory: Path) -> Broker:
     rights = {
         "billing-app": ("^$", "^billing_dead_letter$", "^billing_queue$"),
         "api-gateway-app": ("^$", "^billing_orders$", "^$"),
+        "dead-letters": ("^$", "^billing_orders$", "^billing_dead_letter$"),
     }
     for account, password in passwords.items():
         server.control("add_user", account, password)

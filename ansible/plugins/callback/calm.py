@@ -16,7 +16,8 @@ short_description: What changed and what failed, and one line for each step that
 description:
   - The default callback without its lines for included files. A task with " · " in its name is a step of the
     play, and is shown when it begins, so that a long run shows where it is.
-  - With PLATFORM_ANSWER_ONLY=1 in the environment, only the message of a task named "Summary", and failures.
+  - With CALM_ONLY_SUMMARY=1 in the environment, only summaries and failures are shown, for commands that
+    answer a question.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -30,20 +31,7 @@ class CallbackModule(Default):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "calm"
 
-    # What a program reads, or a person who asked a question, is the answer alone.
-    answer_only = os.environ.get("PLATFORM_ANSWER_ONLY") == "1"
-
-    def v2_playbook_on_play_start(self, play: Any) -> None:
-        """Shows the play's name, unless only the answer is wanted."""
-        if self.answer_only:
-            self._play = play
-        else:
-            super().v2_playbook_on_play_start(play)
-
-    def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Shows the recap, unless only the answer is wanted."""
-        if not self.answer_only:
-            super().v2_playbook_on_stats(stats)
+    _only_summary = os.environ.get("CALM_ONLY_SUMMARY") == "1"
 
     def v2_runner_retry(self, result: Any) -> None:
         """Says nothing: waiting for a condition is no failure."""
@@ -51,11 +39,28 @@ class CallbackModule(Default):
     def v2_playbook_on_include(self, included_file: Any) -> None:
         """Says nothing: which file a task came from is of no use to who runs it."""
 
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Names the play, except where only the answer counts."""
+        if self._only_summary:
+            self._play = play
+        else:
+            super().v2_playbook_on_play_start(play)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Counts what was done, except where only the answer counts."""
+        if not self._only_summary:
+            super().v2_playbook_on_stats(stats)
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        """Shows what changed, except where only the answer counts."""
+        if not self._only_summary:
+            super().v2_runner_item_on_ok(result)
+
     def v2_runner_on_ok(self, result: Any) -> None:
         """Shows what changed, and the message of a task that is named "Summary"; an include is no result."""
         if result.task.get_name().endswith("Summary"):
             self._display.display(str(result.result.get("msg", "")).strip())
-        elif not isinstance(result.task, TaskInclude):
+        elif not isinstance(result.task, TaskInclude) and not self._only_summary:
             super().v2_runner_on_ok(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Flask
+from flask import Flask, request
 from pika import ConnectionParameters
 
 from api_gateway_app import health
 from api_gateway_app.access_log import AccessLog, init_access_log
 from api_gateway_app.billing import make_billing_blueprint
 from api_gateway_app.docs import make_docs_blueprint
+from api_gateway_app.front.environ import REFUSAL
 from api_gateway_app.movies import make_movies_blueprint
 from api_gateway_app.orders.desk import KEY_LIFETIME_SECONDS, OrderDesk
 from api_gateway_app.orders.forwarder import Forwarder
 from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.publisher import Publisher
 from api_gateway_app.orders.store import OrderStore, StoreLimits
-from api_gateway_app.refused_bodies import init_refused_bodies
 from api_gateway_app.settings import Settings
-from api_gateway_app.slow_clients import limit_stalled_clients
+from api_gateway_app.token import init_token
 from api_gateway_app.upstream.relay import Upstream
 from platform_common.app import make_app
 
@@ -66,12 +66,12 @@ def create_app(settings: Settings) -> Flask:
         verdict=health.verdict,
     )
     init_access_log(app, access_log)
-    init_refused_bodies(app)
+    init_token(app, settings.api_token)
+    _init_refusals(app)
     app.register_blueprint(make_movies_blueprint(inventory))
     app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store), billing))
     app.register_blueprint(make_docs_blueprint())
 
-    limit_stalled_clients(settings.base.listen_port)
     access_log.start()
     publisher.start()
     if not settings.base.candidate:
@@ -79,6 +79,15 @@ def create_app(settings: Settings) -> Flask:
         lease = Lease(settings.orders_directory / "forwarder.lock")
         Forwarder(store, publisher, lease, key_lifetime_seconds=KEY_LIFETIME_SECONDS).start()
     return app
+
+
+def _init_refusals(app: Flask) -> None:
+    """Answer what the front has refused here, with everything that other answers have: id, log, metrics."""
+
+    @app.before_request
+    def refuse() -> None:
+        if refusal := request.environ.get(REFUSAL):
+            raise refusal
 
 
 def _broker_parameters(settings: Settings) -> ConnectionParameters:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 
 from api_gateway_app.orders.desk import OrderDesk
 from api_gateway_app.upstream.relay import Upstream
@@ -33,7 +33,12 @@ def make_billing_blueprint(desk: OrderDesk, billing: Upstream) -> Blueprint:
     @blueprint.get("/<order_id>")
     def get_order(order_id: str) -> Response:
         if not _UUID.fullmatch(order_id):
-            abort(404, f"{order_id[:100]} is no order's id: that is a UUID.")
+            shown = order_id[:100].encode("utf-8", "replace").decode("utf-8")
+            raise Problem(
+                404,
+                "Not Found",
+                f"{shown} is no order's id. That is a UUID, the order_id of the answer to POST.",
+            )
         return billing.pass_through(request)
 
     return blueprint

@@ -32,6 +32,9 @@ PUBLISHERS: Final = Gauge(
 UPSTREAM_REQUESTS: Final = Counter(
     "upstream_requests_total", "Calls of the apps behind the gateway, by outcome.", ["upstream", "outcome"]
 )
+FRONT_REFUSALS: Final = Counter(
+    "front_refusals_total", "Requests refused before the app did anything for them, by status.", ["status"]
+)
 ACCESS_LOG_LINES: Final = Counter(
     "access_log_lines_total", "Lines of the access log, by outcome.", ["outcome"]
 )

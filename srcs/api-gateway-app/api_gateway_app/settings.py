@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from platform_common.broker import BrokerSettings
-from platform_common.settings import BaseSettings, Environment
+from platform_common.settings import BaseSettings, Environment, SecretFile
 
 # More than the other apps: most of a thread's time here is waiting, for a confirm or an upstream.
 THREADS: Final = 32
+# More than an app may need that finds its database hanging: to wait for a connection, make it, and ask.
+UPSTREAM_READ_SECONDS: Final = 14
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Settings:
         access_log_directory: volume for the access log.
         access_log_file_bytes: size at which a file of the access log is full.
         access_log_files: how many files are kept, the current one included.
+        api_token: the secret file api_token, with what who changes something must present; empty: nothing.
     """
 
     base: BaseSettings
@@ -41,6 +44,7 @@ class Settings:
     access_log_directory: Path
     access_log_file_bytes: int
     access_log_files: int
+    api_token: SecretFile
 
     @classmethod
     def read(cls, env: Environment) -> Settings:
@@ -54,11 +58,12 @@ class Settings:
             base=replace(base, threads=env.integer("THREADS", THREADS, 1, 256)),
             inventory_service_url=env.url("INVENTORY_SERVICE_URL"),
             billing_service_url=env.url("BILLING_SERVICE_URL", "http://billing-app:8080"),
-            upstream_read_seconds=env.integer("UPSTREAM_READ_SECONDS", 10, 1, 300),
+            upstream_read_seconds=env.integer("UPSTREAM_READ_SECONDS", UPSTREAM_READ_SECONDS, 1, 300),
             broker=BrokerSettings.read(env),
             orders_directory=env.directory("ORDERS_DIRECTORY", "/var/lib/api-gateway-orders", writable=True),
             orders_maximum_bytes=env.integer("ORDERS_MAXIMUM_BYTES", 1 << 30, 1 << 16),
             access_log_directory=env.directory("ACCESS_LOG_DIRECTORY", "/var/log/api-gateway", writable=True),
             access_log_file_bytes=env.integer("ACCESS_LOG_FILE_BYTES", 10_000_000, 1000),
             access_log_files=env.integer("ACCESS_LOG_FILES", 5, 1, 1000),
+            api_token=env.secret_file("api_token", may_be_empty=True),
         )

@@ -1,5 +1,6 @@
-"""`python -m billing_app serve` and `python -m billing_app migrate`."""
+"""`python -m billing_app serve`, `… migrate` and `… dead-letters list|show|retry|drop`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from platform_common.cli import run
@@ -27,5 +28,12 @@ def migrate() -> None:
     migrate_database(Path(__file__).parent / "migrations")
 
 
+def dead_letters(arguments: Sequence[str]) -> int:
+    """Look at the dead letters, put them back or remove them."""
+    from billing_app.dead_letters_command import run_dead_letters
+
+    return run_dead_letters(arguments)
+
+
 if __name__ == "__main__":
-    run({"serve": serve, "migrate": migrate})
+    run({"serve": serve, "migrate": migrate}, with_arguments={"dead-letters": dead_letters})

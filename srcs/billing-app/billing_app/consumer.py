@@ -7,14 +7,19 @@ before that, the broker delivers the message again, and storing it again changes
 What fails for a while (the database, the broker, the dead letters) is waited for: deliveries are
 held, never sent back, so nothing circles. What a message is, is judged by its content alone and
 never by how often it was delivered: a consumer that is killed a hundred times condemns no order.
+One that was delivered often is only tried by itself first (see `trial`), so that what ends a process
+by its content ends that one.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import time
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import pika
@@ -29,6 +34,7 @@ from billing_app.judge import Rejection, judge
 from billing_app.repository import IdentifiedOrder, Orders, is_data_error
 from billing_app.settings import Settings
 from billing_app.state import ConsumerState, Phase
+from billing_app.trial import Crash, Undecided, try_alone
 from platform_common.backoff import Backoff
 from platform_common.settings import SettingsError
 
@@ -37,16 +43,24 @@ GATHER_SECONDS: Final = 0.005
 BATCH_BYTES: Final = 4 * 1024 * 1024
 # Delivered so often without being acknowledged, it may be what ends the process.
 SUSPICIOUS_DELIVERIES: Final = 3
+# So many trials must end by themselves before a message is a dead letter for that.
+CONDEMNING_CRASHES: Final = 5
+# Time for trials in one round; they are for what is left when everything else is done.
+TRIALS_SECONDS: Final = 1.0
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message in our hands that is not acknowledged yet."""
+    """A message in our hands that is not acknowledged yet.
+
+    `new_id` becomes its id where it brings none.
+    """
 
     tag: int
     body: bytes
     properties: pika.BasicProperties
+    new_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
     @property
     def is_suspicious(self) -> bool:
@@ -59,6 +73,14 @@ class Delivery:
         """The request that the message comes from; none where it was put in by hand."""
         value = (self.properties.headers or {}).get("X-Request-ID")
         return value if isinstance(value, str) else None
+
+
+@dataclass
+class Suspect:
+    """A delivery that may end the process, and how its trials ended."""
+
+    delivery: Delivery
+    crashes: list[Crash] = field(default_factory=list)
 
 
 class DatabaseUnavailable(Exception):
@@ -76,8 +98,10 @@ class Consumer:
         self._dead_letters = dead_letters
         self._state = state
         self._told_to_stop = False
-        # What has arrived and was not looked at; what is an order; what is to be a dead letter.
+        # What has arrived and was not looked at; what is tried alone first; what is an order; what is
+        # to be a dead letter.
         self._arrived: list[Delivery] = []
+        self._suspects: list[Suspect] = []
         self._good: list[tuple[Delivery, IdentifiedOrder]] = []
         self._bad: list[tuple[Delivery, Rejection]] = []
         self._cancelled = False
@@ -85,6 +109,8 @@ class Consumer:
         self._database_pause_until = 0.0
         self._dead_letter_backoff = Backoff()
         self._dead_letter_pause_until = 0.0
+        self._trial_backoff = Backoff()
+        self._trial_pause_until = 0.0
 
     def stop(self) -> None:
         """Ask for the end: what is in hand is stored and acknowledged, then `run` returns."""
@@ -115,7 +141,8 @@ class Consumer:
         parameters = self._settings.broker.connection_parameters("billing-app consumer")
         connection = pika.BlockingConnection(parameters)
         # What an earlier connection delivered is delivered again: the old tags mean nothing now.
-        self._arrived, self._good, self._bad, self._cancelled = [], [], [], False
+        self._arrived, self._suspects, self._good, self._bad = [], [], [], []
+        self._cancelled = False
         try:
             channel = connection.channel()
             channel.queue_declare(self._settings.broker.queue, passive=True)
@@ -139,7 +166,7 @@ class Consumer:
 
     def _round(self, connection: pika.BlockingConnection, channel: BlockingChannel) -> None:
         self._beat()
-        holding = bool(self._good or self._bad)
+        holding = bool(self._good or self._bad or self._suspects)
         connection.process_data_events(self._patience() if holding else ROUND_SECONDS)
         while self._arrived and self._has_room():
             before = len(self._arrived)
@@ -149,6 +176,8 @@ class Consumer:
         self._look_at_arrived()
         self._store_good(channel)
         self._bury_bad(channel)
+        # Last, when the others are safe.
+        self._try_suspects(connection, channel)
         self._dead_letters.keep_alive()
 
     def _patience(self) -> float:
@@ -158,6 +187,8 @@ class Consumer:
             pauses.append(self._database_pause_until)
         if self._bad:
             pauses.append(self._dead_letter_pause_until)
+        if self._suspects:
+            pauses.append(self._trial_pause_until)
         return min(ROUND_SECONDS, max(0.0, min(pauses) - time.monotonic()))
 
     def _has_room(self) -> bool:
@@ -177,21 +208,102 @@ class Consumer:
         self._arrived.append(Delivery(method.delivery_tag or 0, body, properties))
 
     def _look_at_arrived(self) -> None:
-        # One that may end the process comes last and alone, when the others are safe.
-        for delivery in sorted(self._arrived, key=lambda delivery: delivery.is_suspicious):
-            verdict = judge(delivery.body, delivery.properties.message_id)
+        for delivery in self._arrived:
+            if delivery.is_suspicious:
+                self._suspects.append(Suspect(delivery))
+                continue
+            try:
+                verdict = _judge(delivery)
+            except Exception:
+                # A fault of ours, and not a reason to end with all the others in hand.
+                _logger.exception("a message could not be judged: it will be tried alone")
+                self._suspects.append(Suspect(delivery))
+                continue
             if isinstance(verdict, Rejection):
                 self._bad.append((delivery, verdict))
             else:
                 self._good.append((delivery, verdict))
         self._arrived = []
 
-    def _store_good(self, channel: BlockingChannel) -> None:
-        if not self._good or time.monotonic() < self._database_pause_until:
+    def _try_suspects(self, connection: pika.BlockingConnection, channel: BlockingChannel) -> None:
+        """Try each suspect in a process of its own; one that comes to its end there is no suspect."""
+        if not self._suspects or time.monotonic() < self._trial_pause_until:
+            return
+        # At random, so that one that ends this process after all does not always take the same along.
+        random.shuffle(self._suspects)
+        until = time.monotonic() + TRIALS_SECONDS
+        undecided = False
+        for suspect in list(self._suspects):
+            if time.monotonic() > until:
+                break
+            self._beat()
+            try:
+                crash = try_alone(
+                    partial(self._rehearse, suspect.delivery), partial(self._wait_for_trial, connection)
+                )
+            except Undecided as reason:
+                _logger.warning("a suspicious message could not be tried: %s", reason)
+                undecided = True
+                continue
+            if crash is None:
+                self._suspects.remove(suspect)
+                self._settle(channel, suspect.delivery)
+                continue
+            suspect.crashes.append(crash)
+            _logger.error(
+                "trial %d of a suspicious message: the process %s",
+                len(suspect.crashes),
+                crash.how,
+                extra={"request_id": suspect.delivery.request_id},
+            )
+            if len(suspect.crashes) >= CONDEMNING_CRASHES:
+                self._suspects.remove(suspect)
+                self._bad.append((suspect.delivery, _rejection_for(suspect.crashes)))
+        if undecided:
+            self._trial_pause_until = time.monotonic() + self._trial_backoff.next_delay()
+        else:
+            self._trial_backoff.reset()
+        self._bury_bad(channel)
+
+    def _rehearse(self, delivery: Delivery) -> None:
+        """Do with a message, in a forked process, what is done with any, up to the commit."""
+        self._orders.leave_connections()
+        verdict = _judge(delivery)
+        if isinstance(verdict, Rejection):
             return
         try:
-            for part in _portions(self._good):
-                self._store(channel, part)
+            self._orders.rehearse(verdict)
+        except PoolTimeoutError as error:
+            raise Undecided("no connection to the database is free") from error
+        except DBAPIError as error:
+            # A refusal of the values is an answer like any other.
+            if not is_data_error(error):
+                raise Undecided(_said_by_database(error)) from error
+
+    def _wait_for_trial(self, connection: pika.BlockingConnection) -> None:
+        self._beat()
+        connection.process_data_events(0)
+
+    def _settle(self, channel: BlockingChannel, delivery: Delivery) -> None:
+        """Handle one that stood its trial, as any other, but not together with others."""
+        verdict = _judge(delivery)
+        if isinstance(verdict, Rejection):
+            self._bad.append((delivery, verdict))
+            return
+        pair = (delivery, verdict)
+        self._good.append(pair)
+        self._store_or_hold(channel, [pair])
+
+    def _store_good(self, channel: BlockingChannel) -> None:
+        if self._good and time.monotonic() >= self._database_pause_until:
+            self._store_or_hold(channel, self._good)
+
+    def _store_or_hold(
+        self, channel: BlockingChannel, batch: Sequence[tuple[Delivery, IdentifiedOrder]]
+    ) -> None:
+        """Store a part of what is good, or note that the database cannot, and when to try again."""
+        try:
+            self._store(channel, batch)
         except DatabaseUnavailable as error:
             delay = self._database_backoff.next_delay()
             self._database_pause_until = time.monotonic() + delay
@@ -215,9 +327,9 @@ class Consumer:
             raise DatabaseUnavailable("no connection is free") from error
         except DBAPIError as error:
             if not is_data_error(error):
-                raise DatabaseUnavailable(str(error.orig).strip().splitlines()[0]) from error
+                raise DatabaseUnavailable(_said_by_database(error)) from error
             if len(batch) == 1:
-                self._condemn(batch, Rejection("refused_by_database", _first_line(error)))
+                self._condemn(batch, _refusal(error))
                 return
             middle = len(batch) // 2
             self._store(channel, batch[:middle])
@@ -251,6 +363,7 @@ class Consumer:
         self._good = [(delivery, item) for delivery, item in self._good if delivery.tag not in done]
         held = {delivery.tag for delivery, _ in self._good} | {delivery.tag for delivery, _ in self._bad}
         held |= {delivery.tag for delivery in self._arrived}
+        held |= {suspect.delivery.tag for suspect in self._suspects}
         lowest_held = min(held, default=None)
         up_to = [tag for tag in tags if lowest_held is None or tag < lowest_held]
         if up_to:
@@ -266,7 +379,7 @@ class Consumer:
             delivery, rejection = self._bad[0]
             self._beat()
             try:
-                self._dead_letters.publish(delivery.body, delivery.properties, rejection)
+                self._dead_letters.publish(delivery.body, delivery.properties, rejection, delivery.new_id)
             except (AMQPError, OSError, SettingsError) as error:
                 delay = self._dead_letter_backoff.next_delay()
                 self._dead_letter_pause_until = time.monotonic() + delay
@@ -308,15 +421,22 @@ class Consumer:
             time.sleep(min(remaining, ROUND_SECONDS))
 
 
-def _portions(
-    good: Sequence[tuple[Delivery, IdentifiedOrder]],
-) -> list[Sequence[tuple[Delivery, IdentifiedOrder]]]:
-    """Return one batch of all that is above suspicion, and one for each of the others."""
-    calm = [pair for pair in good if not pair[0].is_suspicious]
-    alone = [[pair] for pair in good if pair[0].is_suspicious]
-    return [calm, *alone] if calm else list(alone)
+def _judge(delivery: Delivery) -> IdentifiedOrder | Rejection:
+    return judge(delivery.body, delivery.properties.message_id, delivery.new_id)
 
 
-def _first_line(error: DBAPIError) -> str:
+def _rejection_for(crashes: Sequence[Crash]) -> Rejection:
+    return Rejection(
+        "crashes_consumer",
+        f"It ends the process that handles it: tried alone {len(crashes)} times, and at last the process "
+        f"{crashes[-1].how}.",
+    )
+
+
+def _refusal(error: DBAPIError) -> Rejection:
+    return Rejection("refused_by_database", f"The database refuses it: {_said_by_database(error)}.")
+
+
+def _said_by_database(error: DBAPIError) -> str:
     """Return what the database said, without our statement and its values."""
-    return f"The database refuses it: {str(error.orig).strip().splitlines()[0]}."
+    return next(iter(str(error.orig).strip().splitlines()), "it gave no reason")

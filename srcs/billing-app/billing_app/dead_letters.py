@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import struct
+import uuid
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pika
@@ -35,13 +37,17 @@ class DeadLetters:
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
 
-    def publish(self, body: bytes, properties: pika.BasicProperties, rejection: Rejection) -> None:
+    def publish(
+        self, body: bytes, properties: pika.BasicProperties, rejection: Rejection, new_id: uuid.UUID
+    ) -> None:
         """Publish a dead letter; when this returns, the broker has it in a queue.
 
         Args:
             body: the original's body.
             properties: the original's properties.
             rejection: why; goes into the headers `reason` and `reason_code`.
+            new_id: becomes its message id where it has none, so that it is one order however often it
+                is put back.
 
         Raises:
             AMQPError, OSError, SettingsError: the broker does not have it.
@@ -51,7 +57,7 @@ class DeadLetters:
                 self._settings.dead_letter_exchange,
                 routing_key=self._settings.queue,
                 body=body,
-                properties=dead_letter_properties(properties, rejection),
+                properties=dead_letter_properties(properties, rejection, new_id),
                 mandatory=True,
             )
         except (AMQPError, OSError):
@@ -90,21 +96,33 @@ class DeadLetters:
         return self._channel
 
 
-def dead_letter_properties(original: pika.BasicProperties, rejection: Rejection) -> pika.BasicProperties:
-    """Return the original's properties, with the reason among the headers.
+def dead_letter_properties(
+    original: pika.BasicProperties, rejection: Rejection, new_id: uuid.UUID
+) -> pika.BasicProperties:
+    """Return the original's properties, with the reason, the time and the dead letter's id among the headers.
 
     Left out are those by which the broker would refuse, lose or multiply the message: user_id
     (must be the publisher's), expiration, and some headers.
     """
-    reason = {"reason": rejection.reason[:MAXIMUM_REASON_CHARACTERS], "reason_code": rejection.code}
-    kept = {name: value for name, value in (original.headers or {}).items() if name not in _BROKER_HEADERS}
-    properties = _properties(original, {**kept, **reason})
-    if _fits(properties):
-        return properties
-    return _properties(original, reason)
+    headers = original.headers or {}
+    ours: dict[str, Any] = {
+        "reason": rejection.reason[:MAXIMUM_REASON_CHARACTERS],
+        "reason_code": rejection.code,
+        "dead_letter_id": str(uuid.uuid4()),
+        "dead_letter_time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if isinstance(retries := headers.get("retries"), int):
+        ours["retries"] = retries
+    kept = {name: value for name, value in headers.items() if name not in _BROKER_HEADERS}
+    properties = copied_properties(original, {**kept, **ours})
+    if not _fits(properties):
+        properties = copied_properties(original, ours)
+    properties.message_id = original.message_id or str(new_id)
+    return properties
 
 
-def _properties(original: pika.BasicProperties, headers: dict[str, Any]) -> pika.BasicProperties:
+def copied_properties(original: pika.BasicProperties, headers: dict[str, Any]) -> pika.BasicProperties:
+    """Return the properties that a message keeps when it is published again, persistent, with `headers`."""
     return pika.BasicProperties(
         content_type=original.content_type,
         content_encoding=original.content_encoding,

@@ -26,14 +26,17 @@ class Rejection:
     reason: str
 
 
-def judge(body: bytes, message_id: str | None) -> IdentifiedOrder | Rejection:
+def judge(
+    body: bytes, message_id: str | bytes | None, new_id: uuid.UUID | None = None
+) -> IdentifiedOrder | Rejection:
     """Return the order that a message carries, or why it carries none.
 
     The order's id is the body's order_id; without one the message id; without that a new one.
 
     Args:
         body: the message's body as it came.
-        message_id: the property of that name.
+        message_id: the property of that name; bytes where it is not UTF-8.
+        new_id: the new id, where one is needed; by default a random one.
     """
     if len(body) > MAXIMUM_BYTES:
         return Rejection(
@@ -42,7 +45,7 @@ def judge(body: bytes, message_id: str | None) -> IdentifiedOrder | Rejection:
         )
     try:
         content = parse_json_object(body)
-        order_id = _identify(content.pop("order_id", None), message_id)
+        order_id = _identify(content.pop("order_id", None), message_id, new_id)
         if isinstance(order_id, Rejection):
             return order_id
         return IdentifiedOrder(order_id, parse_order(content))
@@ -50,13 +53,17 @@ def judge(body: bytes, message_id: str | None) -> IdentifiedOrder | Rejection:
         return Rejection("not_an_order", problem.detail)
 
 
-def _identify(order_id: object, message_id: str | None) -> uuid.UUID | Rejection:
+def _identify(
+    order_id: object, message_id: str | bytes | None, new_id: uuid.UUID | None
+) -> uuid.UUID | Rejection:
     if order_id is not None:
         if not isinstance(order_id, str) or not UUID_PATTERN.fullmatch(order_id):
             return Rejection("not_an_order", "order_id: must be a UUID.")
         return uuid.UUID(order_id)
+    if isinstance(message_id, bytes):
+        message_id = message_id.decode("utf-8", "backslashreplace")
     if message_id:
         if UUID_PATTERN.fullmatch(message_id):
             return uuid.UUID(message_id)
         return uuid.uuid5(_MESSAGE_IDS, message_id)
-    return uuid.uuid4()
+    return new_id or uuid.uuid4()

@@ -12,6 +12,7 @@ from typing import Final
 
 from billing_app.consumer import Consumer
 from billing_app.dead_letters import DeadLetters
+from billing_app.properties import tolerate_unreadable_headers
 from billing_app.repository import Orders
 from billing_app.settings import Settings
 from billing_app.state import ConsumerState
@@ -28,6 +29,7 @@ def make_consumer_process(settings: Settings) -> ChildProcess:
 
 
 def _consume(settings: Settings) -> None:
+    tolerate_unreadable_headers()
     engine = make_engine(
         settings.database,
         f"{settings.base.service_name} consumer",

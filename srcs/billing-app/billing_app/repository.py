@@ -115,6 +115,17 @@ class Orders:
         repeated = [place for place in others if existing[batch[place].order_id].is_of(batch[place].order)]
         return Outcome(stored, repeated, sorted(set(others) - set(repeated)))
 
+    def rehearse(self, item: IdentifiedOrder) -> None:
+        """Do what `store` does with this order, without a commit."""
+        with self._engine.connect() as connection:
+            _insert(connection, [item])
+            _select(connection, {item.order_id})
+            connection.rollback()
+
+    def leave_connections(self) -> None:
+        """Use new connections from now on: in a forked process, where the others are the parent's."""
+        self._engine.dispose(close=False)
+
 
 def is_data_error(error: DBAPIError) -> bool:
     """Say whether `error` is about the values that were to be stored."""

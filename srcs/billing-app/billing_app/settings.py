@@ -29,5 +29,6 @@ class Settings:
             base=BaseSettings.read(env),
             database=DatabaseSettings.read(env),
             broker=BrokerSettings.read(env),
-            prefetch=env.integer("PREFETCH", 200, 1, 2000),
+            # All in hand at their largest (rabbitmq.conf: max_message_size) fit into the container's memory.
+            prefetch=env.integer("PREFETCH", 64, 1, 2000),
         )

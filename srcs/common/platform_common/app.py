@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
 from platform_common.draining import is_draining
@@ -56,6 +56,13 @@ def make_app(
     init_metrics(app, settings.service_name)
     init_problems(app)
     app.register_blueprint(make_health_blueprint(checks, verdict))
+
+    @app.after_request
+    def declare_no_type_of_an_empty_answer(response: Response) -> Response:
+        # Flask's own answer to OPTIONS is an empty page of HTML.
+        if request.method == "OPTIONS" and response.status_code == 200:
+            response.headers.pop("Content-Type", None)
+        return response
 
     @app.after_request
     def announce_the_end_of_the_connection(response: Response) -> Response:

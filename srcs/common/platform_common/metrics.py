@@ -52,7 +52,8 @@ class _FilledFilesCollector(MultiProcessCollector):
 
     def collect(self) -> Iterable[Metric]:
         files = Path(self._path).glob("*.db")
-        metrics: Iterable[Metric] = self.merge([str(file) for file in files if file.stat().st_size])
+        filled = [str(file) for file in files if file.stat().st_size]
+        metrics: Iterable[Metric] = self.merge(filled)  # type: ignore[no-untyped-call]
         return metrics
 
 
@@ -89,5 +90,5 @@ def start_metrics_server(port: int, address: str = "0.0.0.0") -> None:  # noqa: 
     registry = REGISTRY
     if _DIRECTORY:
         registry = CollectorRegistry()
-        registry.register(_FilledFilesCollector(None))
+        registry.register(_FilledFilesCollector(None))  # type: ignore[no-untyped-call]
     start_http_server(port, addr=address, registry=registry)

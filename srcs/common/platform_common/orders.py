@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -17,12 +17,11 @@ MAXIMUM_ITEMS: Final = 2**31 - 1
 MAXIMUM_AMOUNT: Final = Decimal("9999999999.99")
 MAXIMUM_ID: Final = 2**63 - 1
 
-# A plain decimal number as JSON writes one, here also allowed as text. The length is bounded so
-# that neither 1e999999999 nor a million digits cost anything.
-_NUMBER: Final = re.compile(
-    r"(?P<sign>-?)(?P<digits>\d+(?:\.\d+)?)(?:[eE](?P<exponent>[+-]?\d{1,4}))?", re.ASCII
-)
+# A plain decimal number as JSON writes one, here also allowed as text.
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+# Bounded, so that neither 1e999999999 nor a million digits cost anything.
 _MAXIMUM_NUMBER_LENGTH: Final = 100
+_MAXIMUM_USER_LENGTH: Final = 255
 
 
 class Order(BaseModel):
@@ -37,7 +36,7 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    user_id: Annotated[str, Field(min_length=1, max_length=255)]
+    user_id: Annotated[str, Field(min_length=1, max_length=_MAXIMUM_USER_LENGTH)]
     number_of_items: int
     film_id: int | None = None
     total_amount: Decimal | None
@@ -53,6 +52,8 @@ class Order(BaseModel):
     @field_validator("user_id", mode="before")
     @classmethod
     def _read_user_id(cls, value: Any) -> str:
+        if isinstance(value, Decimal):
+            value = _as_integer(value)
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
@@ -73,8 +74,9 @@ class Order(BaseModel):
     @classmethod
     def _read_total_amount(cls, value: Any, info: ValidationInfo) -> Decimal | None:
         if value is None:
-            # Pydantic checks the fields in their order: film_id is known here.
-            if info.data.get("film_id") is None:
+            # Pydantic checks the fields in their order: film_id is known here, unless it is wrong,
+            # which the caller is told anyway.
+            if "film_id" in info.data and info.data["film_id"] is None:
                 raise ValueError("must be a number; null is possible only where film_id is given.")
             return None
         amount = _number(value)
@@ -129,18 +131,39 @@ def order_body(order: Order, order_id: UUID | str) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def _as_integer(value: Decimal) -> int | None:
+    """Return a whole JSON number such as 20.0 as an int; None for what is not whole.
+
+    Raises:
+        ValueError: it has more digits than a user_id may have.
+    """
+    if not value.is_finite() or value != value.to_integral_value():
+        return None
+    if value and value.adjusted() >= _MAXIMUM_USER_LENGTH:
+        raise ValueError(f"must have at most {_MAXIMUM_USER_LENGTH} characters.")
+    return int(value)
+
+
 def _number(value: Any) -> Decimal:
-    """Return a JSON number or a numeric text as an exact decimal."""
+    """Return a JSON number or a numeric text as an exact decimal; infinite where out of every range."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise ValueError("must be a number.")
     text = str(value)
-    match = _NUMBER.fullmatch(text) if len(text) <= _MAXIMUM_NUMBER_LENGTH else None
-    if match is None:
+    if len(text) > _MAXIMUM_NUMBER_LENGTH or (isinstance(value, Decimal) and not value.is_finite()):
+        raise ValueError(
+            f"must be a number that is written with at most {_MAXIMUM_NUMBER_LENGTH} characters."
+        )
+    if not _NUMBER.fullmatch(text):
         raise ValueError("must be a number.")
-    number = Decimal(text)
-    if number.adjusted() > _MAXIMUM_NUMBER_LENGTH or number.adjusted() < -_MAXIMUM_NUMBER_LENGTH:
-        # Out of every range here, and too long to be written out.
-        return Decimal("Infinity").copy_sign(number) if number.adjusted() > 0 else number
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("must be a number with a smaller exponent.") from error
+    if not number:
+        return Decimal(0)
+    if number.adjusted() > _MAXIMUM_NUMBER_LENGTH:
+        # It would be long when written out.
+        return Decimal("Infinity").copy_sign(number)
     return number
 
 

@@ -4,10 +4,11 @@ All processes are forked from one that has imported the app's libraries already,
 share that memory. None is replaced when it dies unexpectedly: the whole app ends with a non-zero
 code and its restart policy starts it afresh, so that it is never half dead without anybody noticing.
 
-Two properties of granian 2.8 that apps must know:
+Two properties of granian 2.8 that WSGI apps must know:
 - An iterator that raises ends its chunked answer like one that is complete. An answer that is
   made while it is sent needs a Content-Length, so that breaking off breaks the connection.
-- A thread is held until its answer is sent.
+- A thread is held until a body has come and an answer has been sent, for which there is no limit of
+  time. So only what stands behind the gateway is WSGI; the gateway itself is an ASGI app.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ from platform_common.settings import BaseSettings
 from platform_common.watchdog import beat_in_background, watch
 
 HEADER_SECONDS: Final = 10
+# A request line and its headers together: more is answered with 431.
+HEAD_BYTES: Final = 16 * 1024
+# The default for a worker: clients inside the network are few.
+CONNECTIONS: Final = 256
 WORKER_STOP_SECONDS: Final = 10
 CHILD_STOP_SECONDS: Final = 15
 EXIT_CHILD_DIED: Final = 70  # EX_SOFTWARE of sysexits.h
@@ -66,10 +71,12 @@ def serve(
     target: str,
     settings: BaseSettings,
     *,
+    interface: Interfaces = Interfaces.WSGI,
+    connections: int = CONNECTIONS,
     child_processes: Sequence[ChildProcess] = (),
     preload: Sequence[str] = (),
 ) -> int:
-    """Serve the WSGI application `target` until SIGTERM; returns the exit code.
+    """Serve the application `target` until SIGTERM; returns the exit code.
 
     SIGTERM begins the draining: /health/ready answers 503, further processes get SIGTERM too,
     requests are served for `settings.drain_seconds` more, then what is in flight is finished.
@@ -78,6 +85,8 @@ def serve(
     Args:
         target: "package.module:application", imported in each worker after the fork.
         settings: what the app was told.
+        interface: what kind of application `target` is.
+        connections: most connections of each worker at once; more wait to be accepted.
         child_processes: what runs beside the workers.
         preload: modules to import before the fork, to share their memory. They must start no
             thread and open no connection when imported.
@@ -86,11 +95,18 @@ def serve(
     remove_old_metrics()
     for module in preload:
         importlib.import_module(module)
-    return _Application(target, settings, child_processes).run()
+    return _Application(target, settings, interface, connections, child_processes).run()
 
 
 class _Application:
-    def __init__(self, target: str, settings: BaseSettings, child_processes: Sequence[ChildProcess]) -> None:
+    def __init__(
+        self,
+        target: str,
+        settings: BaseSettings,
+        interface: Interfaces,
+        connections: int,
+        child_processes: Sequence[ChildProcess],
+    ) -> None:
         self._settings = settings
         self._children = child_processes
         self._processes: list[ForkProcess] = []
@@ -109,15 +125,18 @@ class _Application:
             target,
             address="0.0.0.0",  # noqa: S104 (the container's network is the boundary)
             port=settings.listen_port,
-            interface=Interfaces.WSGI,
+            interface=interface,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=HEAD_BYTES
+            ),
             workers=settings.workers,
-            blocking_threads=settings.threads,
+            # An event loop runs in one thread; only a WSGI application gets more from the server.
+            blocking_threads=settings.threads if interface is Interfaces.WSGI else 1,
             blocking_threads_idle_timeout=60,
             runtime_blocking_threads=1,
             backlog=1024,
-            backpressure=max(256, settings.threads),
+            backpressure=max(connections, settings.threads),
             websockets=False,
             log_level=LogLevels.error if settings.log_level != "debug" else LogLevels.debug,
             log_dictconfig=logging_config(settings.service_name, settings.log_level),

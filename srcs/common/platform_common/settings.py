@@ -34,11 +34,14 @@ class SecretFile:
 
     path: Path
 
-    def read(self) -> str:
+    def read(self, *, may_be_empty: bool = False) -> str:
         """Return what the file holds now, without its final newline.
 
+        Args:
+            may_be_empty: the secret may be left out.
+
         Raises:
-            SettingsError: the file cannot be read, is not UTF-8, or is empty.
+            SettingsError: the file cannot be read, is not UTF-8, or is empty although it may not be.
         """
         try:
             text = self.path.read_text(encoding="utf-8")
@@ -48,7 +51,7 @@ class SecretFile:
                 f"The secret file {self.path} cannot be read ({reason}): it must hold the secret in UTF-8."
             ) from error
         secret = text.removesuffix("\n").removesuffix("\r")
-        if not secret:
+        if not secret and not may_be_empty:
             raise SettingsError(f"The secret file {self.path} is empty: it must hold the secret.")
         return secret
 
@@ -140,10 +143,10 @@ class Environment:
             )
         return path
 
-    def secret_file(self, name: str) -> SecretFile:
+    def secret_file(self, name: str, *, may_be_empty: bool = False) -> SecretFile:
         """Return the secret called `name` in SECRETS_DIRECTORY; it must be readable now."""
         secret = SecretFile(self.directory("SECRETS_DIRECTORY", "/run/secrets") / name)
-        secret.read()
+        secret.read(may_be_empty=may_be_empty)
         return secret
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn, TypeVar
 
 from flask import Request
@@ -17,6 +17,11 @@ from platform_common.problems import Problem
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAXIMUM_DEPTH: Final = 20
+# An answer must not be much longer than a caller can read, however much is wrong.
+MAXIMUM_ERRORS: Final = 20
+_LONGEST_NAME: Final = 100
+# Python makes no int of more than 4300 digits, and takes long for much fewer; a Decimal takes any.
+_LONGEST_INT: Final = 1000
 _JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)")
 
 
@@ -33,7 +38,8 @@ def invalid_field(field: str, message: str) -> Problem:
 def read_json_object(request: Request) -> dict[str, Any]:
     """Return the body of `request`, which must be one JSON object (RFC 8259).
 
-    Numbers with a fraction or an exponent come as `Decimal`, so that no digit is lost.
+    Numbers with a fraction or an exponent come as `Decimal`, so that no digit is lost; so do very
+    long whole numbers. One whose exponent is beyond every `Decimal` comes as its NaN.
 
     Raises:
         Problem: 415 for another content type; 400 for what is no JSON object in UTF-8, for a
@@ -84,10 +90,13 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise bad_request(f"The body is not UTF-8 (byte {error.start}). Send JSON in UTF-8.") from error
+    if text.startswith("\ufeff"):
+        raise bad_request("The body begins with a byte order mark. Send it without.")
     try:
         document = json.loads(
             text,
-            parse_float=Decimal,
+            parse_float=_read_decimal,
+            parse_int=_read_integer,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object_without_repetition,
         )
@@ -97,9 +106,6 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         ) from error
     except RecursionError as error:
         raise _too_deep() from error
-    except ValueError as error:
-        # Python refuses whole numbers of more than 4300 digits.
-        raise bad_request("The body holds a number that is too long.") from error
     if not isinstance(document, dict):
         raise bad_request("The body is JSON, but not an object. Send an object, as in {…}.")
     _check_texts(document)
@@ -120,17 +126,22 @@ def validate(model: type[ModelT], data: Mapping[str, Any]) -> ModelT:
     """Return `data` as an instance of `model`.
 
     Raises:
-        Problem: 400; `detail` names every wrong field, `errors` lists them one by one.
+        Problem: 400; `detail` names the wrong fields, `errors` lists them one by one, both up to
+            `MAXIMUM_ERRORS`.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
         errors = [
-            {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": _sentence(item)}
-            for item in error.errors(include_url=False, include_input=False)
+            {"field": _place(item["loc"]), "message": _sentence(item)}
+            for item in error.errors(include_url=False, include_input=False)[:MAXIMUM_ERRORS]
         ]
         detail = " ".join(f"{item['field']}: {item['message']}" for item in errors)
         raise bad_request(detail, errors=errors) from error
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(_printable(str(part)) for part in location) or "body"
 
 
 def refuse_unknown_parameters(arguments: Mapping[str, list[str]], known: set[str]) -> None:
@@ -149,7 +160,23 @@ def refuse_unknown_parameters(arguments: Mapping[str, list[str]], known: set[str
 
 
 def _printable(name: str) -> str:
+    if not name:
+        return '""'
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}…"
     return name.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def _read_decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        # Whoever checks the field refuses it, and can name it; here its name is not known.
+        return Decimal("NaN")
+
+
+def _read_integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _LONGEST_INT else Decimal(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:

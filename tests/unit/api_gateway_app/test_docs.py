@@ -62,6 +62,7 @@ def test_every_error_of_the_contract_is_described() -> None:
     }.items():
         for method in methods:
             expected = {"200", "400", "405", "500", "503"}
+            expected |= {"401"} if method != "get" else set()
             expected |= {"413", "415"} if method in {"post", "put"} else set()
             expected |= {"404"} if "{" in path else set()
             expected |= {"422"} if path == "/api/billing" else {"502", "504"}

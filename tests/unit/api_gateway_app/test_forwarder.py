@@ -13,7 +13,7 @@ from api_gateway_app.orders.forwarder import Forwarder
 from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.message import OrderMessage
 from api_gateway_app.orders.publisher import Publisher, State
-from api_gateway_app.orders.store import FILE_NAME, OrderStore, StoreLimits, StoreUnavailable
+from api_gateway_app.orders.store import CLAIMS_AT_ONCE, FILE_NAME, OrderStore, StoreLimits, StoreUnavailable
 
 DAY = 24 * 60 * 60.0
 StartForwarder = Callable[..., Forwarder]
@@ -88,6 +88,25 @@ def test_another_forwarder_takes_over_when_the_first_one_ends(
     store.keep(message(2))
     wait_until(lambda: store.backlog().depth == 0, "the second one works")
     assert topology.order_ids() == ["1", "2"]
+
+
+def test_expired_keys_are_dropped_as_fast_as_they_may_come(
+    store: OrderStore, start_forwarder: StartForwarder, tmp_path: Path
+) -> None:
+    store.claim(b"fresh", b"content", "order", lifetime_seconds=DAY)
+    expired = 3 * CLAIMS_AT_ONCE
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO idempotency_keys VALUES (?, '', '', 0)", ((str(n).encode(),) for n in range(expired))
+        )
+    start_forwarder()
+
+    def keys() -> int:
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+            count: int = connection.execute("SELECT count(*) FROM idempotency_keys").fetchone()[0]
+            return count
+
+    wait_until(lambda: keys() == 1, "only the fresh key is left")
 
 
 def test_orders_that_the_broker_refuses_stay_and_go_once_it_takes_them(

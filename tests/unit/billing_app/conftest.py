@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from billing_app.consumer import Consumer
 from billing_app.dead_letters import DeadLetters
+from billing_app.properties import tolerate_unreadable_headers
 from billing_app.repository import Orders
 from billing_app.settings import Settings
 from billing_app.state import ConsumerState
@@ -63,6 +64,7 @@ def orders(engine: Engine) -> Orders:
 def consuming(app_settings: Settings, orders: Orders) -> Iterator[ConsumerState]:
     """A consumer in a thread, until the end of the test."""
     state = ConsumerState()
+    tolerate_unreadable_headers()
     consumer = Consumer(app_settings, orders, DeadLetters(app_settings.broker), state)
     thread = threading.Thread(target=consumer.run)
     thread.start()

@@ -121,3 +121,23 @@ def test_a_missing_field_is_named(field: str) -> None:
 
 def test_a_binary_number_is_refused_rather_than_rounded() -> None:
     assert "decimal" in refusal(total_amount=0.1).detail
+
+
+@pytest.mark.parametrize("field", ["number_of_items", "total_amount", "film_id", "user_id"])
+@pytest.mark.parametrize("exponent", ["99999999999999999999", "999999999999999999", "-99999999999999999999"])
+def test_a_number_beyond_every_decimal_is_refused_with_the_name_of_its_field(
+    field: str, exponent: str
+) -> None:
+    text = json.dumps({**GOOD, field: 7}).replace(": 7", f": 1e{exponent}")
+    with pytest.raises(Problem) as problem:
+        parse_order(parse_json_object(text.encode()))
+    assert problem.value.status == 400
+    assert problem.value.extensions["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("number", "user_id"), [("20.0", "20"), ("2e1", "20"), ("-0.0", "0"), ("1e254", "1" + "0" * 254)]
+)
+def test_a_user_id_that_is_a_whole_number_is_one_however_it_is_written(number: str, user_id: str) -> None:
+    body = f'{{"user_id": {number}, "film_id": 1}}'.encode()
+    assert parse_order(parse_json_object(body)).user_id == user_id

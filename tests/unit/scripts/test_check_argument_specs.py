@@ -143,3 +143,48 @@ def test_the_command_prints_each_problem_and_fails(tmp_path: Path) -> None:
     assert "shop_port" in done.stdout
     make_role(tmp_path)
     assert subprocess.run([sys.executable, script, tmp_path], check=False).returncode == 0
+
+
+# --- defaults inside a dictionary ---------------------------------------------------------------
+
+
+def entry(**suboptions: Any) -> dict[str, Any]:
+    """A role whose one variable is a dictionary with these options."""
+    described = {
+        name: {"type": "int", "description": "A number."} | spec for name, spec in suboptions.items()
+    }
+    return {
+        "shop_service": {"type": "dict", "required": True, "description": "The shop.", "options": described}
+    }
+
+
+def nested_problems(tmp_path: Path, filled: Any, **suboptions: Any) -> list[str]:
+    variables = {"__shop_defaults": filled}
+    return problems(make_role(tmp_path, options=entry(**suboptions), defaults={}, variables=variables))
+
+
+def test_equal_defaults_inside_a_dictionary_are_right(tmp_path: Path) -> None:
+    assert nested_problems(tmp_path, {"port": 80}, port={"default": 80}, name={"required": True}) == []
+
+
+def test_what_may_be_left_out_may_be_filled_with_nothing(tmp_path: Path) -> None:
+    assert nested_problems(tmp_path, {"port": None}, port={}) == []
+
+
+@pytest.mark.parametrize(
+    ("filled", "spec", "words"),
+    [
+        ({"port": 81}, {"default": 80}, "is 81 in __shop_defaults and is 80 in"),
+        ({"port": "80"}, {"default": 80}, "make them equal"),
+        ({"port": 80}, {}, "has no default"),
+        ({}, {"default": 80}, "is 80 in meta/argument_specs.yml and not in __shop_defaults"),
+        ({"port": 80}, {"required": True}, "is required and stands in __shop_defaults"),
+        ({"port": 80, "prot": 1}, {"default": 80}, "shop_service.prot stands in __shop_defaults and not in"),
+        ([], {"default": 80}, "must be the defaults of the one required dictionary"),
+    ],
+)
+def test_defaults_inside_a_dictionary_that_differ_are_named(
+    tmp_path: Path, filled: Any, spec: dict[str, Any], words: str
+) -> None:
+    [sentence] = nested_problems(tmp_path, filled, port=spec)
+    assert words in sentence

@@ -60,7 +60,7 @@ def test_a_created_file_has_exactly_the_known_keys(good: Path) -> None:
 
 def test_created_passwords_are_32_letters_and_digits_and_all_different(good: Path) -> None:
     passwords = [value for key, value in env_file.load(good).items() if key.endswith(("_PASSWORD", "_PASS"))]
-    assert len(passwords) == 9
+    assert len(passwords) == 10
     assert len(set(passwords)) == len(passwords)
     assert all(re.fullmatch("[A-Za-z0-9]{32}", password) for password in passwords)
 
@@ -151,7 +151,7 @@ def test_the_example_holds_no_password() -> None:
 
 def test_the_example_itself_is_refused_for_its_empty_passwords_only() -> None:
     found = env_file.problems(EXAMPLE)
-    assert len(found) == 9
+    assert len(found) == 10
     assert all("is empty" in sentence for sentence in found)
 
 
@@ -369,6 +369,46 @@ def test_every_other_character_of_a_password_stands_for_itself(good: Path, value
     assert env_file.load(good)["POSTGRES_PASSWORD"] == value
 
 
+# --- the token, which may be left out ---------------------------------------------------------
+
+TOKEN = "0123456789abcdef"
+
+
+def with_token(good: Path, token: str) -> Path:
+    good.write_text(f"{good.read_text()}API_TOKEN={token}\n")
+    return good
+
+
+@pytest.mark.parametrize("token", [TOKEN, "a-b._~+/" * 4, "c2VjcmV0IG9mIG1pbmU=="])
+def test_a_token_is_accepted(good: Path, token: str) -> None:
+    assert env_file.load(with_token(good, token))["API_TOKEN"] == token
+
+
+def test_a_token_may_be_left_out(good: Path) -> None:
+    assert "API_TOKEN" not in env_file.load(good)
+    assert "#API_TOKEN=" in EXAMPLE.read_text()
+
+
+def test_a_short_token_is_refused_without_showing_it(good: Path) -> None:
+    sentence = only_problem(with_token(good, TOKEN[:-1]))
+    assert "has 15 characters: use at least 16" in sentence
+    assert TOKEN[:-1] not in sentence
+
+
+@pytest.mark.parametrize(
+    "token", ["'sixteen and more'", '"sixteen\\tand-more"', "sixteen-und-mähr", "a,b" * 9]
+)
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(good: Path, token: str) -> None:
+    sentence = only_problem(with_token(good, token))
+    assert "a character that a bearer token cannot have" in sentence
+    assert token.strip("'\"") not in sentence
+
+
+@pytest.mark.parametrize("empty", ["", "''", '"  "'])
+def test_an_empty_token_is_refused_rather_than_taken_for_none(good: Path, empty: str) -> None:
+    assert "API_TOKEN is empty; give it a value, or put # before it." in only_problem(with_token(good, empty))
+
+
 # --- the command line -----------------------------------------------------------------------
 
 
@@ -411,3 +451,22 @@ def test_create_that_cannot_write_says_so_without_a_traceback(tmp_path: Path) ->
     assert done.returncode == 2
     assert "cannot be made" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_older_file_is_completed_and_keeps_what_it_has(tmp_path: Path) -> None:
+    file, example = tmp_path / ".env", env_file.ROOT / ".env.example"
+    assert env_file.create(file, example)
+    whole = file.read_text()
+    older = "\n".join(line for line in whole.splitlines() if not line.startswith("DEAD_LETTERS_"))
+    file.write_text(older)
+    file.chmod(0o640)
+    assert env_file.complete(file, example) == [
+        "DEAD_LETTERS_RABBITMQ_USER",
+        "DEAD_LETTERS_RABBITMQ_PASSWORD",
+    ]
+    assert file.read_text().startswith(older)
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert env_file.problems(file) == []
+    assert len(env_file.load(file)["DEAD_LETTERS_RABBITMQ_PASSWORD"]) >= 32
+    assert env_file.complete(file, example) == []
+    assert [entry.name for entry in tmp_path.iterdir()] == [".env"], "nothing is left behind"

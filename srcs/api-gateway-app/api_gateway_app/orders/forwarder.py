@@ -12,7 +12,7 @@ from api_gateway_app.orders.delivery import Outcome
 from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.message import StoredOrder
 from api_gateway_app.orders.publisher import Publisher, State
-from api_gateway_app.orders.store import OrderStore, StoreUnavailable
+from api_gateway_app.orders.store import CLAIMS_AT_ONCE, OrderStore, StoreUnavailable
 
 _logger = logging.getLogger(__name__)
 
@@ -118,7 +118,10 @@ class Forwarder:
         STORE_AGE.set(backlog.oldest_age_seconds)
         if time.monotonic() >= self._next_housekeeping:
             self._next_housekeeping = time.monotonic() + HOUSEKEEPING_SECONDS
-            self._store.drop_claims(lifetime_seconds=self._key_lifetime)
+            dropped = self._store.drop_claims(lifetime_seconds=self._key_lifetime, limit=CLAIMS_AT_ONCE)
+            if dropped == CLAIMS_AT_ONCE:
+                # There are more, and they may come faster than once a minute; orders have their turn between.
+                self._next_housekeeping = 0.0
             if backlog.depth == 0:
                 self._store.give_back_space()
 

@@ -25,7 +25,16 @@ from typing import Any, Final, TypeVar
 from api_gateway_app.orders.message import OrderMessage, StoredOrder
 
 FILE_NAME: Final = "orders.sqlite3"
+# Of the tables below, in the file's own `user_version`. One more for each change of them, which must
+# turn every older file into the newest form, and may run again.
+SCHEMA_VERSION: Final = 1
+# SQLite begins its write-ahead log anew only at a moment without readers, which may not come for long.
+# Above this size the log is emptied anyway; the readers, who are quick, are waited for so long.
+_WAL_BYTES: Final = 8 << 20
+_WAL_PATIENCE_MILLISECONDS: Final = 100
 _BATCH: Final = 256
+# Few enough that an order which comes meanwhile waits some milliseconds only.
+CLAIMS_AT_ONCE: Final = 2000
 _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
@@ -83,14 +92,19 @@ class Backlog:
 class StoreLimits:
     """How far the store may grow.
 
+    Orders end before keys do. So while the broker is up and the orders' part is full, an order with
+    an idempotency key is still accepted: its key can be recorded, and the broker takes the order.
+
     Attributes:
-        max_bytes: size of the database file.
-        reserve_bytes: what must stay free on the volume for an order to be accepted. Removing orders
-            needs space too (the write-ahead log): a volume that our own orders filled to the last
-            byte could never be emptied again.
+        max_bytes: size of the database file; the write-ahead log comes on top.
+        keys_share: the part of it that orders leave to idempotency keys.
+        reserve_bytes: what must stay free on the volume for an order to be stored, twice as much as
+            for a key. Removing orders needs space too (the write-ahead log): a volume that our own
+            orders filled to the last byte could never be emptied again.
     """
 
     max_bytes: int = 1 << 30
+    keys_share: float = 0.125
     reserve_bytes: int = 2 << 20
 
 
@@ -105,14 +119,21 @@ class OrderStore:
         directory: where the file lies; on a volume of its own.
         limits: how far it may grow.
         patience_seconds: longest time for one call, waiting for other processes included.
+        clock: gives the time in seconds since 1970.
     """
 
     def __init__(
-        self, directory: Path, *, limits: StoreLimits | None = None, patience_seconds: float = 5.0
+        self,
+        directory: Path,
+        *,
+        limits: StoreLimits | None = None,
+        patience_seconds: float = 5.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
         self._limits = limits or StoreLimits()
         self._patience = patience_seconds
+        self._clock = clock
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._start_lock = threading.Lock()
@@ -123,10 +144,11 @@ class OrderStore:
         Raises:
             StoreUnavailable: nothing was kept, or it took too long to know.
         """
-        self._require_space()
-        row = (message.order_id, message.body, message.request_id, time.time())
+        self._require_space(self._limits.reserve_bytes)
+        row = (message.order_id, message.body, message.request_id, self._clock())
 
         def insert(connection: sqlite3.Connection) -> None:
+            self._require_room_for_orders(connection)
             connection.execute(
                 "INSERT INTO orders (order_id, body, request_id, stored_at) VALUES (?, ?, ?, ?)", row
             )
@@ -148,8 +170,8 @@ class OrderStore:
         Raises:
             StoreUnavailable: nothing was recorded, or it took too long to know.
         """
-        self._require_space()
-        now = time.time()
+        self._require_space(self._limits.reserve_bytes // 2)
+        now = self._clock()
 
         def insert(connection: sqlite3.Connection) -> Claim:
             connection.execute(
@@ -166,9 +188,9 @@ class OrderStore:
 
         return self._write(insert)
 
-    def drop_claims(self, *, lifetime_seconds: float, limit: int = 10_000) -> int:
+    def drop_claims(self, *, lifetime_seconds: float, limit: int = CLAIMS_AT_ONCE) -> int:
         """Forget up to `limit` claims that are older than `lifetime_seconds`; return how many."""
-        before = time.time() - lifetime_seconds
+        before = self._clock() - lifetime_seconds
 
         def delete(connection: sqlite3.Connection) -> int:
             return connection.execute(
@@ -215,7 +237,7 @@ class OrderStore:
         (depth, stored_at), *_ = self._read(
             "SELECT orders, (SELECT stored_at FROM orders ORDER BY number LIMIT 1) FROM depth"
         )
-        age = 0.0 if stored_at is None else max(0.0, time.time() - stored_at)
+        age = 0.0 if stored_at is None else max(0.0, self._clock() - stored_at)
         return Backlog(depth, round(age, 1))
 
     def check(self) -> Backlog:
@@ -224,8 +246,8 @@ class OrderStore:
         Raises:
             StoreUnavailable: no order can be kept now.
         """
-        self._require_space()
-        self._write(lambda _connection: None)
+        self._require_space(self._limits.reserve_bytes)
+        self._write(self._require_room_for_orders)
         return self.backlog()
 
     def give_back_space(self) -> None:
@@ -239,7 +261,7 @@ class OrderStore:
                 # `execute` would stop after the first page.
                 connection.executescript("PRAGMA incremental_vacuum(1000)")
         except sqlite3.Error as error:
-            raise StoreUnavailable(str(error)) from error
+            raise self._unavailable(error) from error
 
     def close(self) -> None:
         """End the writing thread after what it has been given."""
@@ -249,21 +271,34 @@ class OrderStore:
             self._jobs.put(None)
             writer.join(self._patience)
 
-    def _require_space(self) -> None:
+    def _require_space(self, reserve_bytes: int) -> None:
         try:
             volume = os.statvfs(self._directory)
         except OSError as error:
             raise StoreUnavailable(f"{self._directory}: {error.strerror}") from error
         free = volume.f_bavail * volume.f_frsize
-        if free < self._limits.reserve_bytes:
+        if free < reserve_bytes:
             raise StoreUnavailable(f"only {free} bytes are free on the volume {self._directory}")
+
+    def _require_room_for_orders(self, connection: sqlite3.Connection) -> None:
+        ((pages, free, size),) = connection.execute(
+            "SELECT page_count, freelist_count, page_size "
+            "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
+        if (pages - free) * size >= self._limits.max_bytes * (1 - self._limits.keys_share):
+            raise StoreUnavailable(f"the store of orders is full ({self._limits.max_bytes} bytes)")
 
     def _write(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result:
         self._start_writer()
         future: Future[_Result] = Future()
 
         def run(connection: sqlite3.Connection) -> Callable[[], None]:
-            result = action(connection)
+            try:
+                result = action(connection)
+            except StoreUnavailable as error:
+                # Refused before it wrote anything: the others of its batch need not fail with it.
+                refusal = error
+                return lambda: future.set_exception(refusal)
             return lambda: future.set_result(result)
 
         self._jobs.put(_Job(run, future.set_exception))
@@ -278,13 +313,29 @@ class OrderStore:
             with closing(self._open()) as connection:
                 return connection.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
-            raise StoreUnavailable(str(error)) from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        """Say what is wrong with the file, and what to do where it does not mend by itself."""
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            return StoreUnavailable(
+                f"{self._directory / FILE_NAME} is damaged ({error}). Nothing in it is touched: stop the "
+                "gateway, move the file away, start it, and save the orders from the copy with "
+                "sqlite3's .recover"
+            )
+        return StoreUnavailable(str(error))
 
     def _open(self) -> sqlite3.Connection:
         path = self._directory / FILE_NAME
         connection = sqlite3.connect(path, timeout=self._patience, isolation_level=None)
         try:
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone():
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > SCHEMA_VERSION:
+                raise sqlite3.OperationalError(
+                    f"{path} was made by a newer version of the gateway: start that one again, until it "
+                    "has handed over all orders"
+                )
+            if version < SCHEMA_VERSION:
                 self._create(connection)
             connection.execute("PRAGMA synchronous = FULL")
             (page_size,) = connection.execute("PRAGMA page_size").fetchone()
@@ -295,7 +346,7 @@ class OrderStore:
         return connection
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        """Turn a new file into a store; one process at a time.
+        """Turn a new file, or one of an older version, into a store; one process at a time.
 
         SQLite does not wait where two switch a file to its write-ahead log at once: the second would
         be told that the database is locked.
@@ -309,7 +360,9 @@ class OrderStore:
             # auto_vacuum counts only while the file is empty, so it comes first.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            connection.executescript(
+                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+            )
 
     def _start_writer(self) -> None:
         with self._start_lock:
@@ -331,9 +384,23 @@ class OrderStore:
                     connection.close()
                     connection = None
                 for job in batch:
-                    job.fail(StoreUnavailable(str(error)))
+                    job.fail(self._unavailable(error))
+            else:
+                self._shorten_log(connection)
         if connection is not None:
             connection.close()
+
+    def _shorten_log(self, connection: sqlite3.Connection) -> None:
+        try:
+            if (self._directory / f"{FILE_NAME}-wal").stat().st_size <= _WAL_BYTES:
+                return
+            connection.execute(f"PRAGMA busy_timeout = {_WAL_PATIENCE_MILLISECONDS}")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except (OSError, sqlite3.Error) as error:
+            # What was committed is safe; the next batch tries again.
+            _logger.warning("The write-ahead log of the order store stays long: %s", error)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
 
     def _next_batch(self) -> list[_Job] | None:
         first = self._jobs.get()

@@ -1,15 +1,10 @@
 """Passing a request to an upstream, and its answer back, unchanged.
 
-Two facts about the server (granian) shape this. An answer that is handed over in one piece is sent
-by the server itself, however slowly the client reads: no thread of ours waits. An iterator holds a
-thread until the client has read it all, and if it fails, only an answer with a Content-Length shows
-the client that something is missing.
-
-So an answer of usual size is read completely before any of it is sent: a slow client holds nothing,
-and an upstream that dies half-way is a clean 502. A larger one is first written to a temporary
-file, as fast as the upstream sends, so that a slow client does not hold the upstream either. What
-is too large for that as well is passed on as it comes. Of these downloads there are at most as many
-as leave threads for everybody else, and a client that reads too slowly is cut off.
+An answer of usual size is read completely before any of it is sent: a slow client holds nothing of the
+upstream, and an upstream that dies half-way is a clean 502. A larger one is first written to a temporary
+file, as fast as the upstream sends, for the same reason. What is too large for that as well is passed on
+as the client reads it; of these downloads there are only some at a time. An answer whose beginning has
+been sent has a Content-Length or breaks the connection, so that nobody takes half of it for the whole.
 """
 
 from __future__ import annotations
@@ -18,7 +13,6 @@ import http.client
 import logging
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import IO, Any, Final
@@ -26,6 +20,7 @@ from urllib.parse import quote
 
 from flask import Request, Response
 
+from api_gateway_app.front.downloads import Download
 from api_gateway_app.metrics import UPSTREAM_REQUESTS
 from api_gateway_app.upstream.headers import request_headers, response_headers
 from api_gateway_app.upstream.pool import (
@@ -42,11 +37,10 @@ _logger = logging.getLogger(__name__)
 
 IN_MEMORY_BYTES: Final = 1 << 20
 CHUNK_BYTES: Final = 64 * 1024
+# What is sent at once: what is on its way counts as taken by the client, so it is kept small.
+SENT_BYTES: Final = 16 * 1024
 # How long a request waits for its turn when the upstream has all of its share of our threads.
 TURN_SECONDS: Final = 0.25
-# A client must take a large answer at this rate on average, after a first grace.
-MINIMUM_BYTES_PER_SECOND: Final = 16 * 1024
-GRACE_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 2
 
 # RFC 3986, section 3.3: what a path may hold without percent-encoding.
@@ -150,7 +144,8 @@ class Upstream:
         if not self._downloads.acquire(blocking=False):
             exchange.abandon()
             raise self._problem(503, "has too many large answers on the way (or ask for pages)", "busy")
-        download = _Download(on_close=self._downloads.release)
+        download = _Answer()
+        download.closes(self._downloads.release)
         try:
             if size is None or self._spool.has_room_for(size):
                 spool = self._spool.file()
@@ -160,10 +155,13 @@ class Upstream:
                     spool.write(chunk)
                 exchange.finish()
                 size = spool.rewind()
+                # From here on it takes neither the upstream nor a thread.
+                download.close_first()
                 download.chunks = spool
             else:
                 download.closes(exchange.abandon)
                 download.chunks = _rest(exchange, start)
+                download.waits = True
         except _NoRoomError as error:
             exchange.abandon()
             download.close()
@@ -236,7 +234,7 @@ class _SpoolFile:
         return self
 
     def __next__(self) -> bytes:
-        if chunk := self._file.read(CHUNK_BYTES):
+        if chunk := self._file.read(SENT_BYTES):
             return chunk
         raise StopIteration
 
@@ -249,40 +247,28 @@ class _NoRoomError(Exception):
     pass
 
 
-class _Download:
-    """A large answer on its way to the client, which must take it at a decent rate."""
+class _Answer(Download):
+    """A large answer on its way to the client."""
 
-    def __init__(self, *, on_close: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.chunks: Iterator[bytes] = iter(())
-        self._on_close = [on_close]
-        self._started_at = time.monotonic()
-        self._sent = 0
+        self._on_close: list[Callable[[], None]] = []
 
     def closes(self, action: Callable[[], None]) -> None:
         """Have `action` done at the end, whether the client got everything or not."""
         self._on_close.append(action)
 
-    def __iter__(self) -> _Download:
-        return self
+    def close_first(self) -> None:
+        """Do now what was to be done at the end, of what was asked for first."""
+        self._on_close.pop(0)()
 
     def __next__(self) -> bytes:
-        seconds = time.monotonic() - self._started_at
-        if seconds > GRACE_SECONDS and self._sent < seconds * MINIMUM_BYTES_PER_SECOND:
-            # With a Content-Length, an answer that ends early breaks the connection.
-            raise ClientTooSlowError(f"the client took {self._sent} bytes in {seconds:.0f} s")
-        chunk = next(self.chunks)
-        self._sent += len(chunk)
-        return chunk
+        return next(self.chunks)
 
     def close(self) -> None:
-        """Free everything, once."""
         actions, self._on_close = self._on_close, []
         for action in actions:
             action()
-
-
-class ClientTooSlowError(Exception):
-    """A client that holds a thread for too long is cut off."""
 
 
 def _read(exchange: Exchange, size: int) -> bytes:
@@ -306,8 +292,9 @@ def _read(exchange: Exchange, size: int) -> bytes:
 
 def _rest(exchange: Exchange, start: bytes) -> Iterator[bytes]:
     """Yield `start` and then what follows, as it comes."""
-    yield start
-    while chunk := _read(exchange, CHUNK_BYTES):
+    for position in range(0, len(start), SENT_BYTES):
+        yield start[position : position + SENT_BYTES]
+    while chunk := _read(exchange, SENT_BYTES):
         yield chunk
 
 
@@ -330,7 +317,7 @@ def _with_length(headers: list[tuple[str, str]], length: int) -> list[tuple[str,
     ]
 
 
-def _response(status: int, headers: list[tuple[str, str]], body: bytes | _Download) -> Response:
+def _response(status: int, headers: list[tuple[str, str]], body: bytes | Download) -> Response:
     response = Response(body, status, direct_passthrough=not isinstance(body, bytes))
     # Flask's own Content-Type and Content-Length must not be mixed in.
     response.headers.clear()

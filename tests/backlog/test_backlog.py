@@ -1,0 +1,147 @@
+"""A million orders wait in the broker: it lives, it comes back after a crash, and all of them are stored."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.faults.catalogue import BROKER, BY_NAME, CONSUMER, GATEWAY
+from tests.faults.conftest import platform, say
+from tests.faults.load import Load
+from tests.faults.orders import Journal
+from tests.faults.platform_under_test import DEAD_LETTER_QUEUE, Platform
+from tests.faults.verdict import judge
+from tests.settings import PATIENCE, ROOT, gateway_url
+from tests.support import wait_until
+
+__all__ = ["platform", "say"]
+
+ORDERS: Final = int(os.environ.get("BACKLOG_ORDERS") or 1_000_000)
+RATE: Final = 30.0
+DRAIN_SECONDS: Final = 1800
+KILLED_ORDERS: Final = 50_000
+KILLS: Final = 20
+
+
+# First, while the table is small enough to be counted again and again.
+@pytest.mark.recovery
+@pytest.mark.timeout(1800 * PATIENCE)
+def test_a_consumer_that_is_killed_over_and_over_condemns_no_order(
+    platform: Platform, say: Callable[[str], None]
+) -> None:
+    run = f"kills{uuid.uuid4().hex[:6]}"
+    platform.wait_until_well()
+    with BY_NAME[f"stop and start {CONSUMER}"].broken(platform):
+        _flood(platform, run, KILLED_ORDERS)
+    for kill in range(1, KILLS + 1):
+        stored = _stored(platform, run)
+        assert stored < KILLED_ORDERS, f"there was no backlog any more at kill {kill}"
+        pid, before = platform.pid(CONSUMER), platform.started_at(CONSUMER)
+        # On the node, so that no more than a few batches pass between the look and the kill.
+        platform.run(
+            f"timeout 120 sh -c 'until [ $({platform.psql(_count(run))}) -gt {stored} ]; do :; done' "
+            f"&& kill -KILL {pid}"
+        )
+        wait_until(partial(_started_again, platform, before), f"{CONSUMER} runs again", seconds=120)
+    wait_until(
+        lambda: _stored(platform, run) >= KILLED_ORDERS,
+        "all are stored",
+        seconds=DRAIN_SECONDS,
+        interval=1,
+        explain=lambda: _stored(platform, run),
+    )
+    platform.wait_until_quiet(300)
+    assert _stored(platform, run) == _users(platform, run) == KILLED_ORDERS
+    condemned = [
+        message for message in platform.page().look_at(DEAD_LETTER_QUEUE) if run in message["payload"]
+    ]
+    assert condemned == []
+    say(f"{KILLED_ORDERS:,} orders stored once, {CONSUMER} killed {KILLS} times among them, 0 dead letters")
+
+
+@pytest.mark.recovery
+@pytest.mark.timeout(5400 * PATIENCE)
+def test_the_broker_bears_a_backlog_and_every_order_of_it_is_stored_once(
+    platform: Platform, say: Callable[[str], None]
+) -> None:
+    flood_run, port_run = (f"{name}{uuid.uuid4().hex[:6]}" for name in ("flood", "port"))
+    journal = Journal(ROOT / ".cache" / "faults" / f"{port_run}.tsv", port_run)
+    platform.wait_until_well()
+    restarts = _restarts(platform)
+    load = Load(journal, gateway_url, RATE)
+    with load.running():
+        with BY_NAME[f"stop and start {CONSUMER}"].broken(platform):
+            say(f"{ORDERS:,} orders for a broker whose consumer is stopped: {_flood(platform, flood_run)}")
+            assert _restarts(platform) == restarts, "the broker was killed under the backlog"
+            say(f"memory of the broker: {_memory(platform)}")
+            with BY_NAME[f"kill {BROKER}"].broken(platform):
+                crashed = time.monotonic()
+            wait_until(
+                lambda: _health(platform) == "healthy",
+                "the broker is healthy again with its backlog",
+                seconds=300,
+                explain=lambda: _health(platform),
+            )
+            say(f"killed with the backlog, healthy after {time.monotonic() - crashed:.0f} s")
+        drained = time.monotonic()
+        wait_until(
+            lambda: _stored(platform, flood_run) >= ORDERS,
+            f"all {ORDERS:,} orders are stored",
+            seconds=DRAIN_SECONDS,
+            interval=5,
+            explain=lambda: _stored(platform, flood_run),
+        )
+        say(f"all stored {time.monotonic() - drained:.0f} s after {CONSUMER} was started")
+    platform.wait_until_quiet(300)
+    journal.close()
+    # By its own user each order shows up once, not only by its id.
+    assert _stored(platform, flood_run) == _users(platform, flood_run) == ORDERS
+    assert platform.node.inspect(BROKER)[BROKER]["State"]["OOMKilled"] is False
+    verdict = judge(journal.orders, platform.rows(port_run), [], [], run=port_run)
+    say(f"orders through the port meanwhile: {dict(verdict.figures)}")
+    assert not verdict.findings, "\n".join(verdict.lines())
+
+
+def _started_again(platform: Platform, before: str) -> bool:
+    """Start the consumer: Docker itself would wait longer and longer before it starts what ends so often."""
+    platform.run(f"docker start {CONSUMER}")
+    state = platform.node.inspect(CONSUMER)[CONSUMER]["State"]
+    return bool(state["StartedAt"] != before and state["Pid"])
+
+
+def _flood(platform: Platform, run: str, orders: int = ORDERS) -> str:
+    script = base64.b64encode((Path(__file__).parent / "flood.py").read_bytes()).decode()
+    command = f"echo {script} | base64 -d | docker exec -i {GATEWAY} python - {run} {orders}"
+    return platform.run(command)
+
+
+def _restarts(platform: Platform) -> int:
+    return int(platform.node.inspect(BROKER)[BROKER]["RestartCount"])
+
+
+def _health(platform: Platform) -> str:
+    return str(platform.node.inspect(BROKER)[BROKER]["State"]["Health"]["Status"])
+
+
+def _memory(platform: Platform) -> str:
+    return platform.run(f"docker stats --no-stream --format '{{{{.MemUsage}}}}' {BROKER}")
+
+
+def _stored(platform: Platform, run: str) -> int:
+    return int(platform.run(platform.psql(_count(run))))
+
+
+def _users(platform: Platform, run: str) -> int:
+    return int(platform.run(platform.psql(_count(run, "DISTINCT user_id"))))
+
+
+def _count(run: str, what: str = "*") -> str:
+    # The dollars are PostgreSQL's quotes where the shell has used up all others.
+    return f"SELECT count({what}) FROM orders WHERE starts_with(user_id, \\$\\${run}-\\$\\$)"  # noqa: S608

@@ -1,0 +1,120 @@
+"""While clients do their worst, others get their answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from tests.api import Api
+from tests.hostile import attacks
+from tests.hostile.attacks import JSON, MIB, Attack, Client, attack
+from tests.hostile.conftest import memory_share
+from tests.node.node import Node
+
+REQUESTS = 100
+# Below this, the tests' own machine decides and not the gateway.
+QUIET_FLOOR_SECONDS = 0.1
+ORDER = {"user_id": "hostile", "number_of_items": 1, "total_amount": 1}
+
+POST_ORDER = b"POST /api/billing HTTP/1.1\r\nHost: x\r\n" + JSON
+POST_MOVIE = b"POST /api/movies HTTP/1.1\r\nHost: x\r\n" + JSON
+
+ATTACKS: dict[str, tuple[Callable[[Attack], Client], int]] = {
+    "2000 idle connections": (attacks.idle, 2000),
+    "heads that do not end": (attacks.sends(b"GET /api/movies HTTP/1.1\r\nX-Slow: ", b"a"), 500),
+    "long heads that do not end": (attacks.sends(b"GET / HTTP/1.1\r\nX: " + b"a" * 15_000, b"a"), 500),
+    "bodies that do not come": (attacks.sends(POST_ORDER + b"Content-Length: 50\r\n\r\n", b""), 500),
+    "bodies of a byte a second": (attacks.sends(POST_MOVIE + b"Content-Length: 50\r\n\r\n", b" "), 300),
+    "chunks of a byte a second": (
+        attacks.sends(POST_ORDER + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        300,
+    ),
+    "almost complete large bodies": (
+        attacks.sends(POST_MOVIE + b"Content-Length: %d\r\n\r\n" % MIB + b" " * (MIB - 100), b""),
+        100,
+    ),
+    "1 MiB bodies": (
+        attacks.sends_all(POST_MOVIE + b"Content-Length: %d\r\n\r\n" % MIB, b" " * MIB),
+        30,
+    ),
+    "50 MB bodies": (
+        attacks.sends_all(POST_ORDER + b"Content-Length: 50000000\r\n\r\n", b" " * 50_000, 1000),
+        10,
+    ),
+    "50 MB in chunks": (
+        attacks.sends_all(
+            POST_ORDER + b"Transfer-Encoding: chunked\r\n\r\n", b"c350\r\n" + b" " * 50_000 + b"\r\n", 1000
+        ),
+        10,
+    ),
+}
+
+
+def p99(api: Api) -> float:
+    """Ask and order some times, which must succeed; return the 99th percentile of the seconds it took."""
+    seconds = []
+    for number in range(REQUESTS):
+        started = time.perf_counter()
+        response = api.get("/api/movies?limit=1") if number % 10 else api.post("/api/billing", ORDER)
+        seconds.append(time.perf_counter() - started)
+        assert response.status_code == 200, response.text
+    return sorted(seconds)[int(0.99 * REQUESTS) - 1]
+
+
+def assert_others_are_served(
+    api: Api, node: Node, client: Callable[[Attack], Client], clients: int
+) -> list[bytes]:
+    """Compare quiet and hostile times, in up to three rounds: other work on the machine slows both down.
+
+    Returns:
+        The first lines of the answers that the attackers got.
+    """
+    shares = []
+    answers: list[bytes] = []
+    for _ in range(3):
+        quiet = max(p99(api), QUIET_FLOOR_SECONDS)
+        with attack(api.url, client, clients) as seen:
+            hostile = p99(api)
+            assert memory_share(node) < 0.9
+        answers += seen.answers
+        shares.append(hostile / quiet)
+        print(f"p99: quiet {quiet:.3f} s, under attack {hostile:.3f} s; {len(answers)} answers")
+        if shares[-1] < 5:
+            return answers
+    pytest.fail(f"p99 under attack is {shares} times the quiet one")
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_others_are_served_meanwhile(api: Api, node: Node, name: str) -> None:
+    client, clients = ATTACKS[name]
+    answers = assert_others_are_served(api, node, client, clients)
+    assert not [answer for answer in answers if answer.startswith(b"HTTP/1.1 2")]
+    assert not [answer for answer in answers if answer.startswith(b"HTTP/1.1 500")]
+
+
+def test_others_are_served_while_a_long_list_is_read_a_byte_a_second(
+    api: Api, node: Node, long_list: str
+) -> None:
+    path = f"/api/movies?title={long_list}"
+    assert_others_are_served(api, node, attacks.reads_slowly(path), 20)
+
+
+@pytest.mark.parametrize("path", ["/api/movies", "/api/billing"])
+@pytest.mark.parametrize(
+    ("head", "drip"),
+    [(b"Content-Length: 5000\r\n\r\n", b" "), (b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n")],
+    ids=["announced", "chunked"],
+)
+def test_a_body_that_comes_too_slowly_is_given_up(api: Api, path: str, head: bytes, drip: bytes) -> None:
+    start = f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode() + JSON + head
+    with attack(api.url, attacks.sends(start, drip), 1) as seen:
+        deadline = time.monotonic() + 60
+        while not seen.answers and time.monotonic() < deadline:
+            assert api.get("/health/live").status_code == 200
+    assert seen.answers[0].startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_long_list_is_whole_for_who_reads_it(api: Api, long_list: str) -> None:
+    movies = api.get("/api/movies", params={"title": long_list}, timeout=60).json()["movies"]
+    assert len(movies) == 100_000

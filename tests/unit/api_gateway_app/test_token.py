@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faulty_upstream import FaultyUpstream
+from gateway_process import Answer, Gateway, Topology
+from servers import RabbitMQ, wait_until
+
+ORDER = {"user_id": "20", "number_of_items": "99", "total_amount": "250"}
+pytestmark = pytest.mark.usefixtures("topology")
+
+TOKEN = "the-token-of-these-tests"
+OTHER_TOKEN = "another-token-of-these-tests"
+
+CHANGES = [
+    ("POST", "/api/billing"),
+    ("POST", "/api/billing/"),
+    ("POST", "/api/movies"),
+    ("DELETE", "/api/movies"),
+    ("PUT", "/api/movies/1"),
+    ("DELETE", "/api/movies/1/"),
+    ("PATCH", "/api/movies/1"),
+    ("TRACE", "/api/movies"),
+    ("post", "/api/movies"),
+    ("BREW", "/api/movies"),
+]
+READS = [
+    ("GET", "/api/movies"),
+    ("HEAD", "/api/movies"),
+    ("OPTIONS", "/api/movies"),
+    ("GET", "/api/movies/1"),
+    ("OPTIONS", "/api/billing"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/health/live"),
+]
+NOT_THE_TOKEN = [
+    None,
+    "",
+    "Bearer",
+    "Bearer ",
+    f"Bearer {TOKEN}x",
+    f"Bearer {TOKEN[:-1]}",
+    f"Bearer {TOKEN.upper()}",
+    f"Bearer {TOKEN}, Bearer {TOKEN}",
+    "Bearer t\u00f6ken",
+    f"Basic {TOKEN}",
+    f"Token {TOKEN}",
+    TOKEN,
+]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def is_refused(answer: Answer) -> bool:
+    """Say whether it is the 401 of a missing token, in every detail."""
+    if answer.status != 401:
+        return False
+    assert answer.header("WWW-Authenticate") == "Bearer"
+    assert answer.header("Content-Type") == "application/problem+json"
+    assert "API_TOKEN" in answer.json()["detail"]
+    return True
+
+
+@pytest.fixture(scope="module")
+def inventory() -> Iterator[FaultyUpstream]:
+    """An upstream that says what it was sent."""
+    server = FaultyUpstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, inventory: FaultyUpstream
+) -> Iterator[Gateway]:
+    """One gateway for all these tests: what the token is, is read at each request."""
+    directory = tmp_path_factory.mktemp("gateway")
+    gateway = Gateway(directory, rabbitmq, {"WORKERS": "1", "INVENTORY_SERVICE_URL": inventory.url})
+    gateway.start()
+    yield gateway
+    gateway.kill()
+
+
+@pytest.fixture
+def closed(gateway: Gateway) -> Iterator[Gateway]:
+    """The gateway with a token."""
+    gateway.token_file.write_text(f"{TOKEN}\n")
+    yield gateway
+    gateway.token_file.write_text("")
+
+
+@pytest.fixture
+def opened(gateway: Gateway) -> Gateway:
+    """The gateway without a token."""
+    assert gateway.token_file.read_text() == ""
+    return gateway
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+def test_with_a_token_whoever_would_change_something_must_have_it(
+    closed: Gateway, inventory: FaultyUpstream, method: str, path: str
+) -> None:
+    before = len(inventory.received)
+    assert is_refused(closed.request(method, path, ORDER))
+    assert is_refused(closed.request(method, path, ORDER, bearer(OTHER_TOKEN)))
+    assert len(inventory.received) == before
+    assert closed.request(method, path, ORDER, bearer(TOKEN)).status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), READS)
+def test_with_a_token_reading_stays_open(closed: Gateway, method: str, path: str) -> None:
+    assert closed.request(method, path).status == 200
+    assert closed.request(method, path, headers=bearer(OTHER_TOKEN)).status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [*CHANGES, *READS])
+def test_without_a_token_all_stays_open(opened: Gateway, method: str, path: str) -> None:
+    body = ORDER if (method, path) in CHANGES else None
+    assert opened.request(method, path, body).status == 200
+    assert opened.request(method, path, body, bearer(OTHER_TOKEN)).status == 200
+
+
+@pytest.mark.parametrize("header", NOT_THE_TOKEN)
+def test_what_is_not_quite_the_token_is_refused(
+    closed: Gateway, topology: Topology, header: str | None
+) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    assert is_refused(closed.request("POST", "/api/billing", ORDER, headers))
+    assert topology.order_ids() == []
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_word_bearer_may_be_written_in_any_case(closed: Gateway, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} {TOKEN}"}
+    assert closed.request("POST", "/api/billing", ORDER, headers).status == 200
+
+
+def test_a_new_token_counts_at_once(closed: Gateway) -> None:
+    replacement = closed.token_file.with_suffix(".new")
+    replacement.write_text(OTHER_TOKEN)
+    replacement.replace(closed.token_file)
+    assert is_refused(closed.request("POST", "/api/billing", ORDER, bearer(TOKEN)))
+    assert closed.request("POST", "/api/billing", ORDER, bearer(OTHER_TOKEN)).status == 200
+
+
+def test_a_token_that_cannot_be_read_opens_nothing(closed: Gateway) -> None:
+    content = closed.token_file.read_text()
+    closed.token_file.unlink()
+    try:
+        answer = closed.request("POST", "/api/billing", ORDER, bearer(TOKEN))
+        assert closed.request("GET", "/api/movies").status == 200
+    finally:
+        closed.token_file.write_text(content)
+    assert answer.status == 503
+    assert answer.header("Retry-After")
+    assert closed.request("POST", "/api/billing", ORDER, bearer(TOKEN)).status == 200
+
+
+@pytest.mark.parametrize("body", [b"{no json", b"[" * 100_000, b"x" * 1_000_000, b"x" * 5_000_000], ids=len)
+def test_the_token_is_asked_for_before_the_body_is_looked_at(closed: Gateway, body: bytes) -> None:
+    assert is_refused(closed.request("POST", "/api/billing", body, {"Content-Type": "text/plain"}))
+
+
+def test_whoever_asks_first_is_refused_without_sending_the_body(closed: Gateway) -> None:
+    with socket.create_connection(("127.0.0.1", closed.port), 10) as connection:
+        connection.sendall(
+            b"POST /api/movies HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+def test_what_is_no_route_or_takes_no_such_method_says_so_with_and_without_the_token(closed: Gateway) -> None:
+    for headers in ({}, bearer(OTHER_TOKEN), bearer(TOKEN)):
+        assert closed.request("POST", "/api/nothing", ORDER, headers).status == 404
+        refused = closed.request("DELETE", "/api/billing", headers=headers)
+        assert refused.status == 405
+        assert refused.header("Allow")
+
+
+def passed_on(answer: Answer) -> list[str]:
+    return [value for name, value in answer.json()["headers"] if name.lower() == "authorization"]
+
+
+def test_no_app_behind_the_gateway_gets_to_know_the_token(closed: Gateway) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        assert passed_on(closed.request(method, "/api/movies/1", headers=bearer(TOKEN))) == []
+
+
+def test_without_a_token_the_header_is_passed_on_like_any_other(opened: Gateway) -> None:
+    for method in ("GET", "POST"):
+        assert passed_on(opened.request(method, "/api/movies/1", headers=bearer("theirs"))) == [
+            "Bearer theirs"
+        ]
+
+
+def test_a_token_is_never_logged(closed: Gateway) -> None:
+    for token in (TOKEN, OTHER_TOKEN):
+        closed.request("POST", "/api/billing", ORDER, bearer(token))
+    log = closed.log_directory / "access.log"
+    wait_until(lambda: '"status": 401' in log.read_text(), "the refusal is in the access log")
+    for text in (closed.output, log.read_text()):
+        assert TOKEN not in text
+        assert OTHER_TOKEN not in text
+
+
+def test_a_gateway_without_the_file_of_the_token_does_not_start(tmp_path: Path, rabbitmq: RabbitMQ) -> None:
+    gateway = Gateway(tmp_path, rabbitmq)
+    gateway.token_file.unlink()
+    with pytest.raises(RuntimeError, match="api_token cannot be read"):
+        gateway.start()

@@ -15,7 +15,7 @@ from tests.faults.catalogue import BROKER, BY_NAME, CONSUMER, GATEWAY
 from tests.faults.conftest import platform, say
 from tests.faults.load import Load
 from tests.faults.orders import Journal
-from tests.faults.platform_under_test import DEAD_LETTER_QUEUE, Platform
+from tests.faults.platform_under_test import Platform
 from tests.faults.verdict import judge
 from tests.settings import PATIENCE, ROOT, gateway_url
 from tests.support import wait_until
@@ -25,46 +25,6 @@ __all__ = ["platform", "say"]
 ORDERS: Final = int(os.environ.get("BACKLOG_ORDERS") or 1_000_000)
 RATE: Final = 30.0
 DRAIN_SECONDS: Final = 1800
-KILLED_ORDERS: Final = 50_000
-KILLS: Final = 20
-
-
-# First, while the table is small enough to be counted again and again.
-@pytest.mark.recovery
-@pytest.mark.timeout(1800 * PATIENCE)
-def test_a_consumer_that_is_killed_over_and_over_condemns_no_order(
-    platform: Platform, say: Callable[[str], None]
-) -> None:
-    run = f"kills{uuid.uuid4().hex[:6]}"
-    platform.wait_until_well()
-    with BY_NAME[f"stop and start {CONSUMER}"].broken(platform):
-        _flood(platform, run, KILLED_ORDERS)
-        for kill in range(1, KILLS + 1):
-            stored = _stored(platform, run)
-            assert stored < KILLED_ORDERS, f"there was no backlog any more at kill {kill}"
-            # One command, so that no more than a few batches are stored before the kill. The stop, without
-            # any patience, makes Docker forget how often the container ended: it would wait longer and
-            # longer before each start.
-            platform.run(
-                f"docker start {CONSUMER} && "
-                f"pid=$(docker inspect --format '{{{{.State.Pid}}}}' {CONSUMER}) && "
-                f"{platform.psql(_wait_for_more(run, stored))} && "
-                f"kill -KILL $pid && docker stop --time 0 {CONSUMER}"
-            )
-    wait_until(
-        lambda: _stored(platform, run) >= KILLED_ORDERS,
-        "all are stored",
-        seconds=DRAIN_SECONDS,
-        interval=1,
-        explain=lambda: _stored(platform, run),
-    )
-    platform.wait_until_quiet(300)
-    assert _stored(platform, run) == _users(platform, run) == KILLED_ORDERS
-    condemned = [
-        message for message in platform.page().look_at(DEAD_LETTER_QUEUE) if run in message["payload"]
-    ]
-    assert condemned == []
-    say(f"{KILLED_ORDERS:,} orders stored once, {CONSUMER} killed {KILLS} times among them, 0 dead letters")
 
 
 @pytest.mark.recovery
@@ -110,9 +70,9 @@ def test_the_broker_bears_a_backlog_and_every_order_of_it_is_stored_once(
     assert not verdict.findings, "\n".join(verdict.lines())
 
 
-def _flood(platform: Platform, run: str, orders: int = ORDERS) -> str:
+def _flood(platform: Platform, run: str) -> str:
     script = base64.b64encode((Path(__file__).parent / "flood.py").read_bytes()).decode()
-    command = f"echo {script} | base64 -d | docker exec -i {GATEWAY} python - {run} {orders}"
+    command = f"echo {script} | base64 -d | docker exec -i {GATEWAY} python - {run} {ORDERS}"
     return platform.run(command)
 
 
@@ -138,10 +98,3 @@ def _users(platform: Platform, run: str) -> int:
 
 def _count(run: str, what: str = "*") -> str:
     return f"SELECT count({what}) FROM orders WHERE user_id LIKE '{run}-%'"  # noqa: S608
-
-
-def _wait_for_more(run: str, orders: int) -> str:
-    """Return the statement that ends when more than `orders` are stored; each of its looks is a new one."""
-    loop = f"WHILE ({_count(run)}) <= {orders} LOOP PERFORM pg_sleep(0.01); END LOOP;"
-    # The shell must not take the dollars for its own.
-    return rf"SET statement_timeout = '120s'; DO \$\$ BEGIN {loop} END \$\$"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ from argument_specs import (
     read_role,
     role_folders,
 )
+from tell_problems import ROOT, tell_problems
 
-ROOT = Path(__file__).resolve().parent.parent
 TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "path": (str,),
@@ -173,14 +172,7 @@ def _shown(value: object) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "roles", nargs="?", type=Path, default=ROOT / "roles", help="default: roles/ at the root"
-    )
-    found = problems(parser.parse_args(arguments).roles)
-    for sentence in found:
-        print(sentence)
-    return 1 if found else 0
+    return tell_problems(problems, __doc__, arguments, default=ROOT / "roles")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tell_problems import ROOT, tell_problems
 from tracked_files import tracked_files
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -50,25 +48,32 @@ RULES = (
         ),
         "a registry's host: name the package only, the machine's own configuration knows where it comes from",
     ),
-    Rule(
-        re.compile(
-            r"(?<![\w.-])(?:/work/(?:main|shared|[.]library)|/tmp/work[/]|/root/[.]pyenv|/opt/(?:wheels|pypi))"
-        ),
-        "a path of one machine: make it relative to the repository",
-    ),
     Rule(re.compile(r"^(?:<<<<<<< |>>>>>>> )", re.MULTILINE), "a merge conflict: finish the merge"),
 )
+
+
+def path_rule(root: Path) -> Rule:
+    """The rule against paths of one machine: where the repository lies, and people's homes.
+
+    `vagrant` is the user of the node, not of somebody's machine.
+    """
+    here = "|".join(re.escape(str(folder)) for folder in {root.resolve(), ROOT})
+    return Rule(
+        re.compile(rf"(?<![\w.-])(?:(?:{here})(?![\w.-])|/(?:home|Users)/(?!vagrant\b)\w|/[r]oot/)"),
+        "a path of one machine: make it relative to the repository",
+    )
 
 
 def problems(root: Path) -> list[str]:
     """Tell what must not be in the repository, one sentence for each place."""
     found = []
+    rules = (*RULES, path_rule(root))
     for name in tracked_files(root):
         try:
             text = (root / name).read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue  # a picture
-        for rule in RULES:
+        for rule in rules:
             for match in rule.pattern.finditer(text):
                 line = text.count("\n", 0, match.start()) + 1
                 found.append(f"{name}, line {line}: {rule.sentence}.")
@@ -77,12 +82,7 @@ def problems(root: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", nargs="?", type=Path, default=ROOT, help="default: this repository")
-    found = problems(parser.parse_args(arguments).root)
-    for sentence in found:
-        print(sentence)
-    return 1 if found else 0
+    return tell_problems(problems, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from pathlib import Path
 
+from tell_problems import tell_problems
 from tracked_files import tracked_files
 
-ROOT = Path(__file__).resolve().parent.parent
 COMPILED = re.compile(r"(?:^|/)requirements(?:/[^/]+|[^/]*)\.txt$")
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]+\])?==[^\s;,*]+(?:\s|;|$)")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}(?:\s|$)")
@@ -59,12 +58,7 @@ def _logical_lines(text: str) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", nargs="?", type=Path, default=ROOT, help="default: this repository")
-    found = problems(parser.parse_args(arguments).root)
-    for sentence in found:
-        print(sentence)
-    return 1 if found else 0
+    return tell_problems(problems, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import secrets
 import string
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -238,21 +239,14 @@ def create(path: str | Path, example: str | Path) -> bool:
     if os.path.lexists(path):
         return False
     content = _fill_passwords(Path(example).read_text(encoding="utf-8"))
-    # mkstemp gives mode 0600; the same folder, so that the name can be moved without copying.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".env.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+    with _written_beside(path, content) as temporary:
         if os.geteuid() == 0 and "SUDO_UID" in os.environ:
             os.chown(temporary, int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1")))
         # Unlike a rename, a link never replaces a file that somebody else made meanwhile.
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        Path(temporary).unlink()
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
     return True
 
 
@@ -277,19 +271,26 @@ def complete(path: str | Path, example: str | Path) -> list[str]:
 def _replace(path: Path, content: str) -> None:
     """Write a file anew: it is there in full at every moment, with the owner and the mode that it had."""
     former = path.stat()
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".env.")
+    with _written_beside(path, content) as temporary:
+        os.chmod(temporary, former.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(temporary, former.st_uid, former.st_gid)
+        os.replace(temporary, path)
+
+
+@contextmanager
+def _written_beside(path: Path, content: str) -> Iterator[Path]:
+    """A temporary file that is on disk in full, in the same folder: its name can be moved without copying."""
+    # mkstemp gives mode 0600.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".env.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, former.st_mode & 0o777)
-        if os.geteuid() == 0:
-            os.chown(temporary, former.st_uid, former.st_gid)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def preview(example: str | Path) -> dict[str, str]:

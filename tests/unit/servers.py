@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -24,6 +25,7 @@ import psycopg2
 POSTGRESQL_PACKAGE: Final = "postgresql-15"
 RABBITMQ_PACKAGE: Final = "rabbitmq-server"
 START_SECONDS: Final = 60
+SERVER_PORTS: Final = range(16384, 32768)
 
 
 class MissingServerError(Exception):
@@ -31,11 +33,19 @@ class MissingServerError(Exception):
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nothing listens on.
+
+    It is below the range that the kernel gives to outgoing connections, one of which could take it
+    before the server that it is for.
+    """
+    for port in random.sample(SERVER_PORTS, len(SERVER_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"All ports from {SERVER_PORTS.start} to {SERVER_PORTS.stop - 1} are taken.")
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:

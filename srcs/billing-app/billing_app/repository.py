@@ -9,13 +9,14 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from billing_app.tables import orders
 from platform_common.database import retry_once
 from platform_common.orders import Order
+from platform_common.repository import Repository
 
 # SQLSTATE classes that say that the values are at fault, not the database (PostgreSQL's manual,
 # appendix A): data exception, integrity constraint violation.
@@ -69,25 +70,11 @@ class Outcome(NamedTuple):
     conflicting: Sequence[int]
 
 
-class Orders:
-    """What can be done with orders.
-
-    Every method raises `sqlalchemy.exc.DBAPIError` or `TimeoutError` where the database fails.
-    """
+class Orders(Repository):
+    """What can be done with orders."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._columns = tuple(orders.c)
-
-    def ping(self) -> None:
-        """Return if the database answers."""
-        with self._engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-
-    def check(self) -> None:
-        """Return if the table can be read as this app knows it."""
-        with self._engine.connect() as connection:
-            connection.execute(select(*self._columns).limit(1)).all()
+        super().__init__(engine, orders)
 
     @retry_once
     def get(self, order_id: UUID) -> StoredOrder | None:

@@ -17,12 +17,12 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    text,
     update,
 )
 
 from inventory_app.tables import movies
 from platform_common.database import retry_once
+from platform_common.repository import Repository
 
 # PostgreSQL's name for the root collation of ICU: it knows the letter cases of all scripts,
 # whatever locale the database was made with.
@@ -50,25 +50,11 @@ class Extent:
     value_bytes: int
 
 
-class Movies:
-    """What can be done with movies.
-
-    Every method raises `sqlalchemy.exc.DBAPIError` or `TimeoutError` where the database fails.
-    """
+class Movies(Repository):
+    """What can be done with movies."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._columns = (movies.c.id, movies.c.title, movies.c.description)
-
-    def ping(self) -> None:
-        """Return if the database answers."""
-        with self._engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-
-    def check(self) -> None:
-        """Return if the table can be read as this app knows it."""
-        with self._engine.connect() as connection:
-            connection.execute(select(*self._columns).limit(1)).all()
+        super().__init__(engine, movies)
 
     @retry_once
     def batch(

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-import uuid
-from typing import Any
 
 import pika
 import pytest
 from helpers import Broker, Database
 from servers import wait_until
+from stored_orders import message, stored
 
 from billing_app.state import ConsumerState, Phase
-
-
-def message(number: int, **changes: Any) -> dict[str, Any]:
-    content = {"user_id": f"user {number}", "number_of_items": 1 + number, "total_amount": "9.90"}
-    return {"order_id": str(uuid.UUID(int=number)), **content, **changes}
-
-
-def stored(database: Database) -> int:
-    [(number,)] = database.execute("SELECT count(*) FROM orders")
-    return int(number)
 
 
 def wait_for_rows(database: Database, number: int, seconds: float = 30) -> None:

@@ -7,7 +7,6 @@ import faulthandler
 import json
 import os
 import signal
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import pika
 import pytest
 from helpers import Broker, Database, StartApp
 from servers import wait_until
+from stored_orders import message, stored
 
 from billing_app import consumer as consumer_module
 from billing_app import trial
@@ -24,16 +24,6 @@ from billing_app.trial import Crash, Undecided, try_alone
 
 DEAD_LETTERS = "billing_dead_letter"
 DEADLY = "deadly"
-
-
-def message(number: int, **changes: Any) -> dict[str, Any]:
-    content = {"user_id": f"user {number}", "number_of_items": 1 + number, "total_amount": "9.90"}
-    return {"order_id": str(uuid.UUID(int=number)), **content, **changes}
-
-
-def stored(database: Database) -> int:
-    [(number,)] = database.execute("SELECT count(*) FROM orders")
-    return int(number)
 
 
 def nothing() -> None:

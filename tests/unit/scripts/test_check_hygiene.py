@@ -14,7 +14,8 @@ BAD = {
     "what looks like a secret": "password: " + "Zq8" * 9,
     "a registry's host": "https://pypi" + ".org/simple",
     "a registry's host (image)": "FROM docker" + ".io/library/debian",
-    "a path of one machine": "cd /work" + "/main",
+    "a path of one machine": "cd /home" + "/ada/films",
+    "a path of one machine (root's)": "cd /root" + "/films",
     "a merge conflict": "<<<<<<" + "< HEAD",
 }
 
@@ -41,12 +42,19 @@ def test_what_must_not_be_there_is_told_with_its_place(repository: Path, kind: s
         "password_file = /run/secrets/database_password",
         "apt-get install docker.io",
         "/usr/share/doc/docker.io/README",
-        "a path such as /workshop/main",
+        "install -d /home" + "/vagrant/.ssh",
+        "the folder /var/home/x and /rootless/x",
     ],
 )
 def test_ordinary_lines_are_left_alone(repository: Path, text: str) -> None:
     (repository / "file").write_text(text + "\n")
     assert problems(repository) == []
+
+
+def test_the_path_of_the_repository_itself_is_told(repository: Path) -> None:
+    (repository / "file").write_text(f"cd {repository}/srcs\n")
+    [sentence] = problems(repository)
+    assert "a path of one machine" in sentence
 
 
 def test_what_git_ignores_is_left_alone(repository: Path) -> None:

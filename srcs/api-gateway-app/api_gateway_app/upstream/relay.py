@@ -83,7 +83,7 @@ class Upstream:
             Problem: 502, 503 or 504 where there is no answer to pass on.
             RequestEntityTooLarge: the body is too large.
         """
-        # The body is complete before the upstream is bothered: a slow sender holds only us.
+        # The front has received it in full: a slow sender never holds the upstream.
         body = read_body(request)
         has_body = bool(body) or "CONTENT_LENGTH" in request.environ
         headers = [*request_headers(request.environ), (REQUEST_ID_HEADER, request_id_var.get())]

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,11 @@ class Result:
         return " ".join(self.output.split())
 
 
+def _without_colour(environment: Mapping[str, str]) -> dict[str, str]:
+    """Molecule asks for colour, whose codes would stand in the middle of sentences."""
+    return {name: value for name, value in environment.items() if name != "ANSIBLE_FORCE_COLOR"}
+
+
 class Operator:
     """Runs playbooks on the machine under test.
 
@@ -57,7 +62,7 @@ class Operator:
         return subprocess.Popen(
             ["ansible-playbook", "-i", INVENTORY, playbook, "-e", json.dumps(extra), *arguments],
             cwd=self._root,
-            env=os.environ
+            env=_without_colour(os.environ)
             | {"ANSIBLE_CONFIG": str(self._root / "ansible.cfg")}
             | ({"CALM_ONLY_SUMMARY": "1"} if answer_only else {}),
             stdin=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ SCENARIOS = sorted((Path(__file__).parents[3] / "molecule").glob("*/molecule.yml
 def test_side_effects_are_not_left_out(file: Path) -> None:
     scenario = yaml.safe_load(file.read_text())
     steps = [step.split() for step in scenario["scenario"]["test_sequence"]]
-    side_effects = [step[1:] for step in steps if step[0] == "side_effect"]
+    side_effects = [name for step, *names in steps if step == "side_effect" for name in names]
     if side_effects:
-        playbooks = [scenario["provisioner"]["playbooks"]["side_effect"], *sum(side_effects, [])]
+        playbooks = [scenario["provisioner"]["playbooks"]["side_effect"], *side_effects]
         assert [name for name in playbooks if not (file.parent / name).is_file()] == []

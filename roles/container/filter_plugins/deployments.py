@@ -43,6 +43,7 @@ def by_deployment(
         if image.get("RepoTags") in (None, [], ["<none>:<none>"]):
             continue
         name = image["RepoTags"][0]
+        labels = image.get("Labels") or {}
         tag = name.rpartition(":")[2]
         current = image["Id"] == running
         number, moment = (described if current and tag in described else deployed).get(tag, (-1, None))
@@ -52,9 +53,9 @@ def by_deployment(
                 {
                     "image": name,
                     "tag": tag,
-                    "built": image["Labels"].get(f"{LABEL}built"),
-                    "base_built": image["Labels"].get(f"{LABEL}base-built"),
-                    "revision": image["Labels"].get(f"{LABEL}revision") or "unknown",
+                    "built": labels.get(f"{LABEL}built"),
+                    "base_built": labels.get(f"{LABEL}base-built"),
+                    "revision": labels.get(f"{LABEL}revision") or "unknown",
                     "deployed": moment,
                     "current": current,
                 },

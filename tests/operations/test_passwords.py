@@ -63,11 +63,10 @@ def accounts_let_in(node: Node, env: Secrets) -> dict[str, bool]:
         assert "(1 row)" in answer or "password authentication failed" in answer, answer
         let_in[f"{prefix} at {container}"] = "(1 row)" in answer
     for user_key, password_key in BROKER_ACCOUNTS.items():
-        # 401 with this reason is the page's answer to a right password of an app.
-        answer = requests.get(
-            f"{MANAGEMENT_URL}/api/whoami", auth=(env[user_key], env[password_key]), timeout=30
-        )
-        let_in[f"{user_key} at the broker"] = answer.ok or "Not management user" in answer.text
+        account = (env[user_key], env[password_key])
+        page = requests.get(f"{MANAGEMENT_URL}/api/whoami", auth=account, timeout=30)
+        # With this reason, 401 is the page's answer to the right password of an app.
+        let_in[f"{user_key} at the broker"] = page.ok or "Not management user" in page.text
     return let_in
 
 

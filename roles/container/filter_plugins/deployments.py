@@ -19,13 +19,13 @@ def by_deployment(
 ) -> list[dict[str, Any]]:
     """List the images of a service, the last deployed first; what never ran is at the end.
 
-    The one after the running one is what ran before it. What an operator went back to counts where its sources put
-    it: to go back twice goes back two deployments, and not there and here again.
+    The one after the running one is what ran before it. What an operator went back to counts where its
+    sources put it: to go back twice goes back two deployments, and not there and here again.
 
     Args:
         images: as the engine lists them; those without a name are left out.
-        record: a line for each deployment of any service: its moment, the service, the image's tag, and `described`
-            or, for one that an operator chose, `chosen`.
+        record: a line for each deployment of any service: its moment, the service, the image's tag, and
+            `described` or, for one that an operator chose, `chosen`.
         service: name of the service.
         running: id of the image that its container runs, if it has one.
     """

@@ -26,18 +26,18 @@ def postgres_renamed(found: Mapping[str, Any], entry: Mapping[str, Any]) -> list
     sentences = []
     if databases and database not in databases:
         sentences.append(
-            f"{server} has its data in the database {', '.join(sorted(databases))}, and {database} would be an empty "
-            "one: put the former name back (POSTGRES_DB in .env for the billing database)."
+            f"{server} has its data in the database {', '.join(sorted(databases))}, and {database} would be an "
+            "empty one: put the former name back (POSTGRES_DB in .env for the billing database)."
         )
     elif databases and databases[database] != owner:
         sentences.append(
-            f"{database} in {server} belongs to the account {databases[database]}, and so do its tables, not to "
-            f"{owner}: put the former name back in .env (…_MIGRATIONS_DATABASE_USER)."
+            f"{database} in {server} belongs to the account {databases[database]}, and so do its tables, not "
+            f"to {owner}: put the former name back in .env (…_MIGRATIONS_DATABASE_USER)."
         )
     if apps and app not in apps:
         sentences.append(
-            f"The app's account in {server} is {', '.join(sorted(apps))}, and would go on beside {app}: put the "
-            "former name back in .env (…_APP_DATABASE_USER)."
+            f"The app's account in {server} is {', '.join(sorted(apps))}, and would go on beside {app}: put "
+            "the former name back in .env (…_APP_DATABASE_USER)."
         )
     return sentences
 

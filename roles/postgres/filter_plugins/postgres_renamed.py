@@ -26,8 +26,8 @@ def postgres_renamed(found: Mapping[str, Any], entry: Mapping[str, Any]) -> list
     sentences = []
     if databases and database not in databases:
         sentences.append(
-            f"{server} has its data in the database {', '.join(sorted(databases))}, and {database} would be an "
-            "empty one: put the former name back (POSTGRES_DB in .env for the billing database)."
+            f"{server} has its data in the database {', '.join(sorted(databases))}, and {database} would be "
+            "an empty one: put the former name back (POSTGRES_DB in .env for the billing database)."
         )
     elif databases and databases[database] != owner:
         sentences.append(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import uuid
 
+import pytest
 from tests.api import Api
 from tests.node.node import Node
 from tests.node.platform import APPS
@@ -18,7 +19,10 @@ def test_every_line_of_an_app_is_a_json_object(node: Node) -> None:
         lines = log_of(node, name)
         assert lines
         for line in lines:
-            entry = json.loads(line)
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                pytest.fail(f"{name} logged what is no JSON: {line[:2000]}")
             assert {"time", "level", "message", "service"} <= entry.keys(), line
             assert entry["service"] == name
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import select
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pythonjsonlogger.json import JsonFormatter
 
 from platform_common.request_context import request_id_var
 
+# All processes of an app write to one pipe. Only a write up to this size, the newline included, stays in one piece.
+LINE_BYTES: Final = select.PIPE_BUF
+
 
 class LineFormatter(JsonFormatter):
-    """A log record as one line of JSON.
+    """A log record as one line of JSON, at most LINE_BYTES long: of longer texts a part is left out.
 
     Fields: time (UTC), level, service, logger, message, request_id (within a request), what was
     given as `extra`, and `exception` with the whole traceback as one text.
@@ -38,6 +42,22 @@ class LineFormatter(JsonFormatter):
         super().add_fields(log_data, record, message_dict)
         if request_id := request_id_var.get():
             log_data["request_id"] = request_id
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """Return `log_data` as the line; called by the library for each record."""
+        # A lone surrogate cannot be written; as an escape it can, and is JSON too.
+        line = super().jsonify_log_record(log_data).encode("utf-8", "backslashreplace")
+        while len(line) >= LINE_BYTES:
+            key = max(log_data, key=lambda key: len(str(log_data[key])))
+            log_data[key] = _shortened(str(log_data[key]), keep_end=key == "exception")
+            line = super().jsonify_log_record(log_data).encode("utf-8", "backslashreplace")
+        return line.decode()
+
+
+def _shortened(text: str, *, keep_end: bool) -> str:
+    """Leave out half of `text`: a traceback says at its end what happened."""
+    half = len(text) // 2
+    return f"[…]{text[-half:]}" if keep_end else f"{text[:half]}[…]"
 
 
 def logging_config(service_name: str, level: str) -> dict[str, Any]:

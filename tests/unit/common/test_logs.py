@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -41,7 +44,39 @@ def test_of_a_long_traceback_the_end_stays() -> None:
     assert entry["exception"].endswith(" the cause")
 
 
-def test_what_cannot_be_encoded_is_a_line_too() -> None:
-    line = line_of("film \ud800")
-    assert line.encode().isascii()
-    assert json.loads(line)["message"] == "film \ud800"
+@pytest.mark.parametrize("text", ["a\nb", "a\u2028b", "a\x85b", "a\x9bb", "\x1b[2J", "\ud800", "🎬"])
+def test_nothing_that_was_sent_ends_a_line_or_steers_a_terminal(text: str) -> None:
+    line = line_of("GET %s", text)
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["message"] == f"GET {text}"
+
+
+PRINTS = """
+import threading, warnings
+from platform_common.logs import configure_logging, log_what_python_would_print
+configure_logging("some-app", "info")
+log_what_python_would_print()
+warnings.warn("a warning", RuntimeWarning)
+thread = threading.Thread(target=lambda: 1 / 0, name="worker")
+thread.start(); thread.join()
+class Leaves:
+    def __del__(self): raise ValueError("left")
+Leaves()
+raise KeyError("the end")
+"""
+
+
+def test_what_python_itself_would_print_is_a_line_too() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PRINTS],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (run.returncode, run.stderr) == (1, "")
+    entries = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [entry["level"] for entry in entries] == ["warning", "error", "error", "error"]
+    for entry, words in zip(entries, ("a warning", "division by zero", "left", "the end"), strict=True):
+        assert words in entry["message"] + entry.get("exception", "")

@@ -117,6 +117,22 @@ def test_a_broken_image_never_replaces_the_one_that_serves(
     assert load.failed == {}
 
 
+def test_a_build_goes_through_the_proxy_that_is_named_and_one_that_fails_touches_nothing(
+    operator: Operator, node: Node, sources: Path
+) -> None:
+    append(sources, "inventory-app/requirements.txt", "# the packages are downloaded again")
+    before = id_of(node, SERVICE)
+    operator.refused(
+        "site.yml",
+        "could not be built; what runs was not touched",
+        "Cannot connect to proxy",
+        container_build_root=str(sources),
+        operate_service=SERVICE,
+        platform_proxy={"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"},
+    )
+    assert id_of(node, SERVICE) == before
+
+
 def with_note(sources: Path) -> None:
     """Make a version that adds a column to its table, and needs it."""
     append(sources, "inventory-app/inventory_app/migrations/versions/0002_note.py", MIGRATION)

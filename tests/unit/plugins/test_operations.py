@@ -45,10 +45,10 @@ def order(record: str, running: str, *, tags: str = "abcd") -> str:
         tags: of the images that there are.
     """
     lines = [
-        f"2026-01-01T00:00:0{number}+00:00 app {tag.lower()} {'chosen' if tag.isupper() else 'described'}"
+        f"2026-01-01T00:00:0{number}Z app {tag.lower()} {'chosen' if tag.isupper() else 'described'}"
         for number, tag in enumerate(record)
     ]
-    lines.insert(1, "2026-01-01T00:00:00+00:00 another x described")
+    lines.insert(1, "2026-01-01T00:00:00Z another x described")
     images = [image(tag, number) for number, tag in enumerate(tags)]
     entries = deployments.by_deployment(images, "\n".join(lines), "app", f"id-{running}")
     assert [entry["tag"] for entry in entries if entry["current"]] == [running]

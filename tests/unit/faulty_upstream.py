@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -46,7 +47,9 @@ class FaultyUpstream:
         self.port = self._listener.getsockname()[1]
         self.url = f"http://{self.host}:{self.port}"
         self._released = threading.Event()
+        self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._has_crashed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -59,8 +62,12 @@ class FaultyUpstream:
     def crash(self) -> None:
         """End as a killed process does: nobody listens, and every connection is closed at once."""
         self.close()
-        for connection in list(self._open):
-            connection.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self._has_crashed = True
+            for connection in self._open:
+                # The gateway may have closed it already.
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def requests(self, method: str | None = None) -> list[Received]:
         """What was received, but for health checks."""
@@ -76,18 +83,23 @@ class FaultyUpstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            with self._lock:
+                if self._has_crashed:
+                    connection.close()
+                    return
+                self._open.add(connection)
             self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            self._open.add(connection)
             self._answer_all(connection)
         except OSError:
             # The gateway has given up: tests do that to it.
             return
         finally:
-            self._open.discard(connection)
+            with self._lock:
+                self._open.discard(connection)
             self.ended += 1
 
     def _answer_all(self, connection: socket.socket) -> None:

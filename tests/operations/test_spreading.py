@@ -1,9 +1,9 @@
-"""The gateway and the replicas of an app: who gets the requests, and that none is lost when they come and go."""
+"""The gateway and the replicas of an app: who gets requests, and that none is lost when they come and go."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,7 +54,9 @@ def names_of(service: str, replicas: int) -> list[str]:
 def wait_for_rotation(node: Node, service: str, replicas: int) -> None:
     wanted = addresses(node, *names_of(service, replicas))
     wait_until(
-        lambda: in_rotation(node, service) == wanted, f"{service} has {replicas} replicas in rotation", seconds=60
+        lambda: in_rotation(node, service) == wanted,
+        f"{service} has {replicas} replicas in rotation",
+        seconds=60,
     )
 
 
@@ -147,22 +149,13 @@ def test_a_replica_that_is_killed_fails_no_read_and_comes_back(
     with scaled(operator, node, service, 3):
         with Traffic(api) as traffic:
             for _ in range(3):
-                before, at_kill = started(), traffic.total
+                before = started()
                 node.run(f"kill -KILL {node.inspect(victim)[victim]['State']['Pid']}")
-                wait_until(once_changed(started, before), f"{victim} is started again", seconds=60)
+                wait_until(lambda before=before: started() != before, f"{victim} is back", seconds=60)  # type: ignore[misc]
                 wait_for_rotation(node, service, 3)
-                wait_until(lambda at_kill=at_kill: traffic.total > at_kill + 500, "requests went on", seconds=120)  # type: ignore[misc]
             wait_until(lambda: traffic.total >= AT_LEAST, f"{AT_LEAST} requests", seconds=600 * PATIENCE)
         assert traffic.failed_of(READS) == {}
         assert traffic.wrong == []
         print(f"{traffic.total} requests, of which failed: {traffic.failed}")
-    assert_orders_kept(api, traffic)
-
-
-def once_changed(value: Callable[[], str], before: str) -> Callable[[], bool]:
-    return lambda: value() != before
-
-
-def assert_orders_kept(api: Api, traffic: Traffic) -> None:
     for order_id in traffic.orders[-50:]:
         api.stored_order(order_id, seconds=120)

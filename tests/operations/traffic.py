@@ -29,11 +29,13 @@ class Traffic(Load):
 
     def failed_of(self, names: Collection[str]) -> dict[str, int]:
         """What of these requests did not end with 200, and how often."""
-        return {outcome: count for outcome, count in self.failed.items() if outcome.rpartition(" ")[0] in names}
+        failed = self.failed.items()
+        return {outcome: count for outcome, count in failed if outcome.rpartition(" ")[0] in names}
 
     def left_over(self) -> list[dict[str, Any]]:
         """The movies of this traffic that are still there: with no failure, none, or one was made twice."""
-        movies: list[dict[str, Any]] = self._api.get("/api/movies", params={"title": self._tag}).json()["movies"]
+        found = self._api.get("/api/movies", params={"title": self._tag})
+        movies: list[dict[str, Any]] = found.json()["movies"]
         return movies
 
     def _run(self, number: int) -> None:

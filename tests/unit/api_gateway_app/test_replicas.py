@@ -145,7 +145,7 @@ def test_connections_to_each_replica_are_kept(three: Replicas) -> None:
 def test_a_new_replica_is_found_within_five_seconds_and_gets_its_share(three: Replicas) -> None:
     began = time.monotonic()
     new = three.start("127.0.0.5")
-    wait_until(lambda: three.ask() == 200 and new.requests(), "the new one gets requests", 20)
+    wait_until(lambda: three.ask() == 200 and new.requests() != [], "the new one gets requests", 20)
     assert time.monotonic() - began < 5
     three.wait_for(_2=State.READY, _3=State.READY, _4=State.READY, _5=State.READY)
 
@@ -260,9 +260,7 @@ def test_a_request_that_a_replica_may_have_done_is_not_sent_again(
 
 @pytest.mark.parametrize("path", ["/dies-before-answer", "/dies-in-body", "/resets-in-body"])
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_what_ends_every_replica_is_sent_to_no_more_than_two(
-    three: Replicas, method: str, path: str
-) -> None:
+def test_what_ends_every_replica_is_sent_to_no_more_than_two(three: Replicas, method: str, path: str) -> None:
     with pytest.raises(UpstreamUnreachable):
         three.ask(path, method)
     assert sum(three.counts()) == 2
@@ -317,7 +315,7 @@ def test_a_replica_that_hangs_is_left_and_who_waits_for_it_asks_another(replicas
         other = replicas.start("127.0.0.3")
         replicas.wait_for(_2=State.READY, _3=State.READY)
         hanging.health = "says_nothing"
-        wait_until(lambda: other.requests(), "the read asks another", 30)
+        wait_until(lambda: other.requests() != [], "the read asks another", 30)
         assert not write.done(), "what it may have done is waited for"
         replicas.wait_for(_2=State.FAILED, _3=State.READY)
         other.close()
@@ -389,7 +387,5 @@ def test_the_addresses_of_a_name_are_those_of_the_name_server() -> None:
     assert discovery.resolve("127.0.0.9") == {"127.0.0.9"}
     assert discovery.resolve("::1") == {"::1"}
     assert discovery.resolve("localhost") == {"127.0.0.1"}
-    with pytest.raises(OSError, match="."):
+    with pytest.raises(OSError, match=r"(?i)name or service|name resolution|no address"):
         discovery.resolve("unknown.invalid")
-
-

@@ -103,5 +103,5 @@ def resolve(host: str) -> frozenset[str]:
         OSError: the name is unknown, or nobody can say.
     """
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    versions = {family: {str(address[0]) for kind, *_, address in found if kind == family} for family, *_ in found}
-    return frozenset(versions.get(socket.AF_INET) or versions.get(socket.AF_INET6) or ())
+    family = socket.AF_INET if any(each[0] == socket.AF_INET for each in found) else socket.AF_INET6
+    return frozenset(str(each[4][0]) for each in found if each[0] == family)

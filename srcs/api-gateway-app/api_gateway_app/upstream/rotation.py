@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 
 class State(IntEnum):
-    """What is known of a replica; only the first is in rotation, and of the others a lower one is tried first."""
+    """What is known of a replica: the first is in rotation; of the others, a lower one is tried first."""
 
     READY = 0
     # It serves for some seconds more.
@@ -68,7 +68,9 @@ class Exchange:
 
     response: http.client.HTTPResponse
 
-    def __init__(self, rotation: Rotation, address: Address, connection: Connection, *, may_be_cut: bool) -> None:
+    def __init__(
+        self, rotation: Rotation, address: Address, connection: Connection, *, may_be_cut: bool
+    ) -> None:
         self._rotation = rotation
         self._is_over = False
         self.address = address
@@ -312,7 +314,8 @@ class Rotation:
             _logger.info("%s at %s is in rotation: %s", self.upstream, address.host, reason)
         elif was_ready:
             address.in_rotation.set(0)
-            level = logging.WARNING if state is State.FAILED and not address.is_gone.is_set() else logging.INFO
+            is_trouble = state is State.FAILED and not address.is_gone.is_set()
+            level = logging.WARNING if is_trouble else logging.INFO
             _logger.log(level, "%s at %s is out of rotation: %s", self.upstream, address.host, reason)
         if state is not State.READY:
             address.has_left.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from urllib.request import urlopen
 
-from platform_common.settings import Environment, read_base
+from platform_common.settings import Environment
 
 TIMEOUT_SECONDS = 5.0
 
@@ -17,7 +17,8 @@ TIMEOUT_SECONDS = 5.0
 def main(arguments: list[str]) -> int:
     """Print them; returns the exit code."""
     beginning = arguments[0] if arguments else ""
-    url = f"http://127.0.0.1:{read_base(Environment()).metrics_port}/metrics"
+    port = Environment().integer("METRICS_PORT", 9090, 1, 65535)
+    url = f"http://127.0.0.1:{port}/metrics"
     try:
         with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             lines = answer.read().decode().splitlines()

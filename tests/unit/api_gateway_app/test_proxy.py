@@ -271,6 +271,20 @@ def test_connections_are_kept_and_used_again(gateway: Gateway, upstream: FaultyU
     assert upstream.connections == before
 
 
+def test_the_requests_of_each_replica_are_counted_and_whether_it_gets_any(gateway: Gateway) -> None:
+    replica = 'address="127.0.0.1",'
+    answered = f'upstream_address_requests_total{{{replica}outcome="answered",upstream="inventory-app"}}'
+    failed = f'upstream_address_requests_total{{{replica}outcome="failed",upstream="inventory-app"}}'
+    in_rotation = f'upstream_address_in_rotation{{{replica}upstream="inventory-app"}}'
+    before = gateway.metric(answered), gateway.metric(failed)
+    for _ in range(5):
+        gateway.request("GET", "/api/movies")
+    gateway.request("POST", "/api/movies/dies-before-answer", {"title": "x"})
+    assert gateway.metric(answered) >= before[0] + 5
+    assert gateway.metric(failed) == before[1] + 1
+    wait_until(lambda: gateway.metric(in_rotation) == 1, "it is in rotation again")
+
+
 def test_a_request_that_is_not_idempotent_is_never_sent_twice(
     gateway: Gateway, upstream: FaultyUpstream
 ) -> None:

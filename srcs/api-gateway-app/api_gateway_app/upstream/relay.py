@@ -72,6 +72,7 @@ class Upstream:
         self._turns = threading.BoundedSemaphore(max(1, threads - max(2, threads // 4)))
         self._downloads = threading.BoundedSemaphore(max(1, threads // 4))
         self._spool = _Spool(spool_bytes)
+        self._answered = UPSTREAM_REQUESTS.labels(name, "answered")
 
     def pass_through(self, request: Request) -> Response:
         """Send `request` on and return the answer, both unchanged but for the hop-by-hop headers.
@@ -104,7 +105,7 @@ class Upstream:
             ) from error
         finally:
             self._turns.release()
-        UPSTREAM_REQUESTS.labels(self.name, "answered").inc()
+        self._answered.inc()
         return response
 
     def check(self, path: str = "/health/ready") -> Mapping[str, Any]:

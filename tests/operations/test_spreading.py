@@ -159,3 +159,27 @@ def test_a_replica_that_is_killed_fails_no_read_and_comes_back(
         print(f"{traffic.total} requests, of which failed: {traffic.failed}")
     for order_id in traffic.orders[-50:]:
         api.stored_order(order_id, seconds=120)
+
+
+def test_a_replica_that_hangs_fails_no_read_and_gets_requests_again(
+    operator: Operator, node: Node, api: Api
+) -> None:
+    service, victim = "inventory-app", "inventory-app-2"
+    with scaled(operator, node, service, 3):
+        (address,) = addresses(node, victim)
+        with Traffic(api) as traffic:
+            node.run(f"docker pause {victim}")
+            try:
+                wait_until(
+                    lambda: metrics(node, "upstream_address_in_rotation", service)[address] == 0,
+                    f"{victim} is out of rotation",
+                    seconds=60,
+                )
+                at_pause = traffic.total
+                wait_until(lambda: traffic.total > at_pause + 1000, "the others serve", seconds=120)
+            finally:
+                node.run(f"docker unpause {victim}")
+            wait_for_rotation(node, service, 3)
+        assert traffic.failed_of(READS) == {}
+        assert traffic.wrong == []
+        print(f"{traffic.total} requests, of which failed: {traffic.failed}")

@@ -35,7 +35,7 @@ class CallbackModule(Default):
     _only_summary = os.environ.get("CALM_ONLY_SUMMARY") == "1"
 
     def v2_runner_retry(self, result: Any) -> None:
-        """Shows what a step that is waited for says of its progress, and nothing else: waiting is no failure."""
+        """Shows the progress of a step that is waited for, and nothing else: waiting is no failure."""
         said = str(result.result.get("stderr") or "").strip()
         if said and " · " in result.task.get_name():
             self._display.display(f"    {said}", color="blue")

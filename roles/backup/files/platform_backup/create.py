@@ -178,7 +178,8 @@ def _private(path: str, flags: int) -> int:
 
 def _summary(directory: Path, manifest: Manifest, removed: list[str], seconds: float) -> str:
     rows = ", ".join(
-        f"{dump.name} ({sum(dump.rows.values())} rows, {size(dump.bytes)})" for dump in manifest.databases
+        f"{dump.name} ({sum(dump.table_rows.values())} rows, {size(dump.bytes)})"
+        for dump in manifest.databases
     )
     orders = manifest.orders
     parts = [f"The backup {directory} holds {rows}"]

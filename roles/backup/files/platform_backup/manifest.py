@@ -45,6 +45,11 @@ class DatabaseDump(StoredFile):
     server_major: int
     schema_revision: str | None
 
+    @property
+    def table_rows(self) -> dict[str, int]:
+        """The rows of the tables that users fill."""
+        return {table: rows for table, rows in self.rows.items() if table != "public.alembic_version"}
+
 
 @dataclass(frozen=True)
 class Orders:

@@ -299,7 +299,6 @@ def _load(source: Source, database: Database, touch: Callable[[], None], progres
 def _told(database: Database, dump: DatabaseDump, guard: _Guard) -> str:
     tables = ", ".join(
         f"{table.removeprefix('public.')} {guard.rows.get(table, 0)} → {rows} rows"
-        for table, rows in sorted(dump.rows.items())
-        if table != "public.alembic_version"
+        for table, rows in sorted(dump.table_rows.items())
     )
     return f"{database.name} is restored ({tables}); the old one is kept as {guard.kept}."

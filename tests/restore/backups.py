@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Mapping
@@ -50,11 +51,11 @@ class Backups:
 
     def refused(self, source: Path | str, *mentions: str, **variables: Any) -> None:
         """Try to restore a backup, which must be refused before anything is touched."""
-        before = self._state()
+        before = self.state()
         self._operator.refused(
             "ansible/restore.yml", *mentions, operate_from=str(source), confirm="yes", **variables
         )
-        assert self._state() == before
+        assert self.state() == before
 
     def undo(self, **variables: Any) -> Result:
         """Put back what was before the last restore."""
@@ -69,20 +70,28 @@ class Backups:
 
         Args:
             database: movies or orders.
-            name: the database to look into, where it is another one; nobody else may connect to one that is kept.
+            name: the database to look into, where it is one that was put aside; nobody may connect to it.
         """
         container, table, key = DATABASES[database]
-        name = name or database
-        opened = self._allow(container, name, allowed=True) if name != database else False
-        # One line for each row, so that Python need not hold one document of them all.
-        query = f"COPY (SELECT json_build_array({key}, {table}::text) FROM {table}) TO STDOUT (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"  # noqa: S608, E501
-        answer = self._node.packed(
-            f"docker exec {container} psql --no-psqlrc -qAt -h /run/postgresql -U {self._administrator} -d {name} "
-            f'-c "{query}"'
-        )
-        if opened:
-            self._allow(container, name, allowed=False)
+        if name is not None:
+            self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        # One line for each row: Python need not hold one document of them all.
+        query = f"SELECT json_build_array({key}, {table}::text) FROM {table}"  # noqa: S608
+        answer = self._node.packed(f'{self._psql(container, name or database)} -c "{query}"')
+        if name is not None:
+            self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         return {str(key): row for key, row in map(json.loads, answer.splitlines())}
+
+    def execute(self, database: str, statement: str, *, name: str = "template1") -> None:
+        """Run a statement as the administrator.
+
+        Args:
+            database: movies or orders; says which server.
+            statement: what is run.
+            name: the database to connect to.
+        """
+        encoded = base64.b64encode(statement.encode()).decode()
+        self._node.run(f"echo {encoded} | base64 -d | {self._psql(DATABASES[database][0], name)}")
 
     def kept(self, database: str) -> list[str]:
         """List the databases that restores and their undoing have put aside, the oldest first."""
@@ -111,7 +120,7 @@ class Backups:
     def _with_copies(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {"backup_local_directory": str(self.copies), **variables}
 
-    def _state(self) -> object:
+    def state(self) -> object:
         """Give what a restore would change: the databases with their identities, and the containers."""
         return (
             [self._oids(container) for container, *_ in DATABASES.values()],
@@ -129,13 +138,11 @@ class Backups:
     def _databases(self, container: str) -> list[str]:
         return sorted(self._oids(container), key=lambda name: (name.rpartition("_")[2], name))
 
-    def _allow(self, container: str, name: str, *, allowed: bool) -> bool:
-        statement = f"ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"
-        self._node.run(
-            f"docker exec {container} psql --no-psqlrc -q -h /run/postgresql -U {self._administrator} -d template1 "
-            f"-c '{statement}'"
+    def _psql(self, container: str, name: str) -> str:
+        return (
+            f"docker exec -i {container} psql --no-psqlrc -v ON_ERROR_STOP=1 -qAt -h /run/postgresql "
+            f"-U {self._administrator} -d {name}"
         )
-        return True
 
 
 def damaged_copy(backup: Path, target: Path) -> Path:

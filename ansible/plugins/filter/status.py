@@ -28,6 +28,7 @@ def status_document(
     memory_lines: Iterable[str],
     queues: str,
     gateway: str,
+    backups: str,
     disk: str,
     order: Sequence[str],
 ) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def status_document(
         memory_lines: what `docker stats` prints, a JSON document for each container.
         queues: what rabbitmqctl prints; empty where it does not answer.
         gateway: what the gateway's health check prints; empty where it does not answer.
+        backups: what `play-with-containers-backup list` prints; empty where it does not answer.
         disk: size and free space, in bytes.
         order: the services in the order of the description.
     """
@@ -62,6 +64,7 @@ def status_document(
         if queues.strip()
         else None,
         "order_store_depth": _store_depth(gateway),
+        "backups": json.loads(backups) if backups.strip() else None,
         "disk": {"size": size, "free": free},
     }
 
@@ -89,11 +92,31 @@ def status_text(document: Mapping[str, Any]) -> str:
         f"the gateway's own store: {'it does not say' if store is None else f'{store} orders'}",
         f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
     ]
+    lines += _backup_lines(document["backups"])
     if document["missing"]:
         lines.append(
             f"without a container: {', '.join(document['missing'])}; `ansible-playbook site.yml` makes them"
         )
     return "\n".join(lines)
+
+
+def _backup_lines(backups: Mapping[str, Any] | None) -> list[str]:
+    if backups is None:
+        return ["backups: the machine does not say"]
+    names, kept = backups["backups"], backups["kept"]
+    lines = [
+        f"backups: {len(names)}, the newest of {names[0]}"
+        if names
+        else "backups: none; `make backup` makes one"
+    ]
+    if backups["failed"]:
+        lines.append(
+            "the last scheduled backup FAILED: `journalctl -u play-with-containers-backup` on the machine says why"
+        )
+    if kept:
+        told = ", ".join(f"{item['name']} ({_size(item['bytes'])})" for item in kept)
+        lines.append(f"kept from before restores: {told}; `make restore-discard` removes them")
+    return lines
 
 
 def history(images: Iterable[Mapping[str, Any]], current: str | None) -> list[dict[str, Any]]:

@@ -92,6 +92,7 @@ def test_an_empty_machine_says_how_to_start() -> None:
         memory_lines=[],
         queues="",
         gateway="",
+        backups="",
         disk="100 50",
         order=["app"],
     )

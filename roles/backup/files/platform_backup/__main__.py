@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from platform_backup import create, job, machine_lock, names, put_aside, restore, share
+from platform_backup import create, job, machine_lock, names, put_aside, restore, schedule, share
 from platform_backup.manifest import Manifest, check_files
 from platform_backup.problem import BackupProblem
 from platform_backup.settings import Settings
@@ -156,6 +156,7 @@ def _list(settings: Settings) -> dict[str, Any]:
     return {
         "directory": str(settings.directory),
         "backups": store.names(),
+        "failed": schedule.last_failed(),
         "kept": [item for database in settings.databases for item in names.kept(database)],
     }
 

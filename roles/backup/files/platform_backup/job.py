@@ -33,9 +33,9 @@ class Job:
     Its state is `running`, `waiting` (until somebody calls `go_on`), `done` or `failed`.
     """
 
-    def __init__(self, directory: Path = DIRECTORY) -> None:
-        self._file = directory / "state.json"
-        self._go = directory / "go-on"
+    def __init__(self) -> None:
+        self._file = DIRECTORY / "state.json"
+        self._go = DIRECTORY / "go-on"
         self._told_at = 0.0
 
     def tell(self, state: str, **values: Any) -> None:
@@ -70,18 +70,27 @@ class Job:
                 raise BackupProblem(f"Nobody went on with it within {seconds:.0f} s, so it was undone.")
             meanwhile()
             time.sleep(_POLL_SECONDS)
-        self._go.unlink()
+        # In this order: who sees that the file is gone sees that it runs.
         self.tell("running", progress=what)
+        self._go.unlink()
 
     def go_on(self) -> None:
-        """Let the job that waits go on."""
+        """Let the job that waits go on, and return when it does.
+
+        Raises:
+            BackupProblem: no job waits.
+        """
+        if self.read()["state"] != "waiting":
+            raise BackupProblem("No restore waits: it was ended meanwhile. Run it again.")
         self._go.touch()
+        while self._go.exists() and self.read()["state"] == "waiting":
+            time.sleep(_POLL_SECONDS)
 
     def read(self) -> dict[str, Any]:
         """Give the state; a job that is neither done nor alive has failed."""
         try:
             # The lock first: a job that ends between the two has told its end before.
-            alive = _is_locked(self._file.parent / "lock")
+            alive = _is_locked(DIRECTORY / "lock")
             state: dict[str, Any] = json.loads(self._file.read_text())
         except FileNotFoundError:
             return {
@@ -94,18 +103,17 @@ class Job:
 
 
 @contextmanager
-def only_one(*, take_over: bool = False, directory: Path = DIRECTORY) -> Iterator[None]:
+def only_one(*, take_over: bool = False) -> Iterator[None]:
     """Hold the lock that keeps two of these programs from working at once.
 
     Args:
         take_over: end the other one, if there is one.
-        directory: of the lock.
 
     Raises:
         BackupProblem: there is another one.
     """
-    directory.mkdir(mode=0o700, exist_ok=True)
-    with (directory / "lock").open("a+") as lock:
+    DIRECTORY.mkdir(mode=0o700, exist_ok=True)
+    with (DIRECTORY / "lock").open("a+") as lock:
         if take_over:
             _end_other(lock)
         try:

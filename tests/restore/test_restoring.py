@@ -21,7 +21,8 @@ RANDOM_FILMS = r"""
 INSERT INTO movies (title, description)
 SELECT n || ' ' || left(md5(random()::text), 1 + (random() * 30)::int),
        (SELECT string_agg(chr((ARRAY[9, 10, 13, 34, 36, 39, 92, 228, 8364, 128512, 1114109])
-                              [1 + (random() * 10)::int]) || md5(random()::text), '') FROM generate_series(0, n % 7))
+                              [1 + (random() * 10)::int]) || md5(random()::text), '')
+        FROM generate_series(0, n % 7))
 FROM generate_series(1, 20000) n
 """
 RANDOM_ORDERS = r"""

@@ -26,9 +26,7 @@ def status_document(
     containers: Sequence[Mapping[str, Any]],
     engine: Mapping[str, Any],
     memory_lines: Iterable[str],
-    queues: str,
-    gateway: str,
-    backups: str,
+    printed: Mapping[str, str],
     disk: str,
     order: Sequence[str],
 ) -> dict[str, Any]:
@@ -39,9 +37,8 @@ def status_document(
         containers: as `docker inspect` shows them; None stands for one that went meanwhile.
         engine: the engine's images, and its volumes with their sizes, as docker_host_info gives them.
         memory_lines: what `docker stats` prints, a JSON document for each container.
-        queues: what rabbitmqctl prints; empty where it does not answer.
-        gateway: what the gateway's health check prints; empty where it does not answer.
-        backups: what `play-with-containers-backup list` prints; empty where it does not answer.
+        printed: what was printed by rabbitmqctl (`queues`), by the gateway's health check (`gateway`) and by
+            `play-with-containers-backup list` (`backups`); empty where there was no answer.
         disk: size and free space, in bytes.
         order: the services in the order of the description.
     """
@@ -60,11 +57,11 @@ def status_document(
         "host": host,
         "containers": found,
         "missing": [name for name in order if name not in running],
-        "queues": {queue["name"]: queue["messages"] for queue in json.loads(queues)}
-        if queues.strip()
+        "queues": {queue["name"]: queue["messages"] for queue in json.loads(printed["queues"])}
+        if printed["queues"].strip()
         else None,
-        "order_store_depth": _store_depth(gateway),
-        "backups": json.loads(backups) if backups.strip() else None,
+        "order_store_depth": _store_depth(printed["gateway"]),
+        "backups": json.loads(printed["backups"]) if printed["backups"].strip() else None,
         "disk": {"size": size, "free": free},
     }
 
@@ -111,7 +108,7 @@ def _backup_lines(backups: Mapping[str, Any] | None) -> list[str]:
     ]
     if backups["failed"]:
         lines.append(
-            "the last scheduled backup FAILED: `journalctl -u play-with-containers-backup` on the machine says why"
+            "the last scheduled backup FAILED: `journalctl -u play-with-containers-backup` says why there"
         )
     if kept:
         told = ", ".join(f"{item['name']} ({_size(item['bytes'])})" for item in kept)

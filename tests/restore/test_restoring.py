@@ -16,7 +16,7 @@ from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 
-# Every kind of character that could get lost: quotes, backslashes, line breaks, tabs, the two ends of Unicode.
+# Every kind of character that could get lost: quotes, backslashes, line breaks, tabs, the end of Unicode.
 RANDOM_FILMS = r"""
 INSERT INTO movies (title, description)
 SELECT n || ' ' || left(md5(random()::text), 1 + (random() * 30)::int),

@@ -36,6 +36,12 @@ DIGESTS: Final = {
     "orders": "SELECT to_json(md5(string_agg(md5(orders::text), '' ORDER BY order_id))) FROM orders",
 }
 
+# Only the backup, without Ansible's own work before and after it.
+BACKUP: Final = (
+    "play-with-containers-backup create && while play-with-containers-backup watch --seconds 60 2> /dev/null "
+    "| grep -q '\"running\"'; do :; done && play-with-containers-backup watch | grep -q '\"done\"'"
+)
+
 
 class Memory:
     """Samples the largest memory of the program on the machine while the `with` block lasts."""
@@ -87,7 +93,7 @@ def test_a_million_of_each(backups: Backups, node: Node, api: Api, env: dict[str
         assert load.failed == []
         quiet.append(load.percentile(0.99))
         with Paced(api, RATE) as load:
-            backups.make(backup_local_directory="")
+            node.run(BACKUP)
         assert load.failed == []
         busy.append(load.percentile(0.99))
     ratio = statistics.median(busy) / statistics.median(quiet)

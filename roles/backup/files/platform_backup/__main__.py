@@ -16,7 +16,7 @@ from platform_backup.problem import BackupProblem
 from platform_backup.settings import Settings
 from platform_backup.store import Store
 
-_BARRIER_SECONDS: Final = 1800.0
+_WAIT_SECONDS: Final = 300.0
 
 
 def main(arguments: list[str]) -> int:
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         else:
             command.add_argument("--database", action="append", default=[])
         if name == "restore":
+            command.add_argument("--wait-seconds", type=float, default=_WAIT_SECONDS, help="for `go-on`")
             command.add_argument("source", type=Path)
     watch = add(
         "watch", lambda options: _watch(options.seconds), "tell how it goes, at its end or after a while"
@@ -102,7 +103,7 @@ def _restore(settings: Settings, options: argparse.Namespace, running: job.Job) 
     )
     source = restore.Source(options.source, manifest, databases, options.key)
     restore.check(source, settings.reserve_bytes, running.progress)
-    wait = partial(running.wait, "the new databases are there, and get today's schema", _BARRIER_SECONDS)
+    wait = partial(running.wait, "the new databases are there, and get today's schema", options.wait_seconds)
     return restore.restore(source, running.progress, before_swap=wait)
 
 

@@ -78,6 +78,10 @@ test-operations: ## everything an operator does, on a fresh node, under load (ab
 test-restore: ## backups and restores on a fresh node: damaged ones, full disks, kills, a lost volume
 	molecule test --no-command-borders --scenario-name restore
 
+.PHONY: bench-backup
+bench-backup: ## how long a backup and a restore of a million films and orders take, and what others notice (ROWS=…)
+	RESTORE_TESTS=restore_million BACKUP_ROWS=$(ROWS) molecule test --no-command-borders --scenario-name restore
+
 .PHONY: status
 status: ## what runs, and its health; FORMAT=json for programs
 	@$(ANSWER) ansible/status.yml -e operate_format=$(or $(FORMAT),text)

@@ -22,6 +22,7 @@ from api_gateway_app.settings import Settings
 from api_gateway_app.token import init_token
 from api_gateway_app.upstream.relay import Upstream
 from platform_common.app import make_app
+from platform_common.health import OUTER_CHECK_SECONDS
 
 # Missed heartbeats end the connection to a broker that stands still, even when nothing is published.
 HEARTBEAT_SECONDS: Final = 10
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> Flask:
             health.STORE: health.cached(lambda: health.check_store(store)),
         },
         verdict=health.verdict,
+        check_seconds=OUTER_CHECK_SECONDS,
     )
     init_access_log(app, access_log)
     init_token(app, settings.api_token)

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
 from platform_common.draining import is_draining
-from platform_common.health import Check, Verdict, make_health_blueprint
+from platform_common.health import CHECK_SECONDS, Check, Verdict, make_health_blueprint
 from platform_common.metrics import init_metrics
 from platform_common.problems import init_problems
 from platform_common.request_context import init_request_context
@@ -32,6 +32,7 @@ def make_app(
     settings: BaseSettings,
     checks: Mapping[str, Check],
     verdict: Verdict | None = None,
+    check_seconds: float = CHECK_SECONDS,
 ) -> Flask:
     """Return a Flask app with request ids, problem documents, metrics and health routes.
 
@@ -43,6 +44,7 @@ def make_app(
         settings: what the app was told.
         checks: the dependencies' checks, see `health.make_health_blueprint`.
         verdict: how to judge them, see there.
+        check_seconds: how long /health/ready waits for them.
     """
     app = Flask(import_name, static_folder=None)
     app.url_map.strict_slashes = False
@@ -55,7 +57,7 @@ def make_app(
     init_request_context(app)
     init_metrics(app, settings.service_name)
     init_problems(app)
-    app.register_blueprint(make_health_blueprint(checks, verdict))
+    app.register_blueprint(make_health_blueprint(checks, verdict, check_seconds=check_seconds))
 
     @app.after_request
     def declare_no_type_of_an_empty_answer(response: Response) -> Response:

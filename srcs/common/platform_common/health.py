@@ -16,6 +16,8 @@ Check = Callable[[], Mapping[str, Any]]
 Verdict = Callable[[Mapping[str, Mapping[str, Any]]], str]
 
 CHECK_SECONDS: Final = 2.5
+# For an app whose dependencies have such checks themselves: they get to give their reason.
+OUTER_CHECK_SECONDS: Final = 3.2
 _logger = logging.getLogger(__name__)
 
 
@@ -24,13 +26,16 @@ def all_up(dependencies: Mapping[str, Mapping[str, Any]]) -> str:
     return "ready" if all(check["status"] == "up" for check in dependencies.values()) else "unready"
 
 
-def make_health_blueprint(checks: Mapping[str, Check], verdict: Verdict | None = None) -> Blueprint:
+def make_health_blueprint(
+    checks: Mapping[str, Check], verdict: Verdict | None = None, *, check_seconds: float = CHECK_SECONDS
+) -> Blueprint:
     """Return the routes /health/live and /health/ready.
 
     Args:
         checks: each dependency's name and its check, which returns {"status": "up" | "down", …}.
-            A check that raises, or takes longer than `CHECK_SECONDS`, counts as down.
+            A check that raises, or takes longer than `check_seconds`, counts as down.
         verdict: makes "ready", "degraded" or "unready" of all results; the default is `all_up`.
+        check_seconds: how long the answer waits for the checks.
 
     /health/ready answers 200 for ready and degraded, 503 for unready, and 503 with the status
     "draining" once the app has been told to stop.
@@ -48,8 +53,8 @@ def make_health_blueprint(checks: Mapping[str, Check], verdict: Verdict | None =
         if is_draining():
             return _answer({"status": "draining", "dependencies": {}}, 503)
         running = {name: check.start() for name, check in bounded.items()}
-        wait(running.values(), timeout=CHECK_SECONDS)
-        dependencies = {name: _outcome(name, future) for name, future in running.items()}
+        wait(running.values(), timeout=check_seconds)
+        dependencies = {name: _outcome(name, future, check_seconds) for name, future in running.items()}
         status = decide(dependencies)
         return _answer(
             {"status": status, "dependencies": dependencies}, 200 if status in {"ready", "degraded"} else 503
@@ -84,9 +89,9 @@ class _BoundedCheck:
             future.set_exception(error)
 
 
-def _outcome(name: str, future: Future[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _outcome(name: str, future: Future[Mapping[str, Any]], check_seconds: float) -> Mapping[str, Any]:
     if not future.done():
-        return {"status": "down", "reason": f"no answer within {CHECK_SECONDS} s"}
+        return {"status": "down", "reason": f"no answer within {check_seconds} s"}
     if error := future.exception():
         # The text of a driver's error can name hosts and accounts: it belongs in the log only.
         _logger.warning("The check of %s failed: %s", name, error)

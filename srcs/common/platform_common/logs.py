@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import select
+import sys
+import threading
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, Final
 
 from pythonjsonlogger.json import JsonFormatter
 
 from platform_common.request_context import request_id_var
 
+# All processes of an app write to one pipe. Only a write up to this size, its newline included,
+# stays in one piece.
+LINE_BYTES: Final = select.PIPE_BUF
+_logger = logging.getLogger(__name__)
+
 
 class LineFormatter(JsonFormatter):
-    """A log record as one line of JSON.
+    """A log record as one line of JSON, at most LINE_BYTES long: of longer texts a part is left out.
 
     Fields: time (UTC), level, service, logger, message, request_id (within a request), what was
     given as `extra`, and `exception` with the whole traceback as one text.
@@ -24,7 +33,8 @@ class LineFormatter(JsonFormatter):
             "%(message)s",
             static_fields={"service": service},
             rename_fields={"exc_info": "exception"},
-            json_ensure_ascii=False,
+            # What a client sends can hold other ends of lines (U+0085, U+2028) and terminal controls.
+            json_ensure_ascii=True,
         )
 
     def add_fields(
@@ -38,6 +48,21 @@ class LineFormatter(JsonFormatter):
         super().add_fields(log_data, record, message_dict)
         if request_id := request_id_var.get():
             log_data["request_id"] = request_id
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """Return `log_data` as the line; called by the library for each record."""
+        line = super().jsonify_log_record(log_data)
+        while len(line) >= LINE_BYTES:
+            key = max(log_data, key=lambda key: len(str(log_data[key])))
+            log_data[key] = _shortened(str(log_data[key]), keep_end=key == "exception")
+            line = super().jsonify_log_record(log_data)
+        return line
+
+
+def _shortened(text: str, *, keep_end: bool) -> str:
+    """Leave out half of `text`: a traceback says at its end what happened."""
+    half = len(text) // 2
+    return f"[…]{text[-half:]}" if keep_end else f"{text[:half]}[…]"
 
 
 def logging_config(service_name: str, level: str) -> dict[str, Any]:
@@ -70,3 +95,24 @@ def configure_logging(service_name: str, level: str) -> None:
         level: debug, info, warning, error or critical.
     """
     logging.config.dictConfig(logging_config(service_name, level))
+
+
+def log_what_python_would_print() -> None:
+    """Log what Python itself would write to standard error: warnings, and errors that nobody caught."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda kind, error, trace: _log_error("uncaught", kind, error, trace)
+    threading.excepthook = lambda hook: _log_error(
+        f"uncaught in thread {hook.thread.name if hook.thread else '?'}",
+        hook.exc_type,
+        hook.exc_value,
+        hook.exc_traceback,
+    )
+    sys.unraisablehook = lambda hook: _log_error(
+        hook.err_msg or "ignored in a destructor", hook.exc_type, hook.exc_value, hook.exc_traceback
+    )
+
+
+def _log_error(
+    message: str, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    _logger.error(message, exc_info=(kind, error or kind(), trace))

@@ -35,7 +35,7 @@ from granian.server import Server
 from platform_common.draining import start_draining
 from platform_common.healthcheck import process_id_file
 from platform_common.heartbeat import Heartbeat
-from platform_common.logs import configure_logging, logging_config
+from platform_common.logs import configure_logging, log_what_python_would_print, logging_config
 from platform_common.metrics import remove_old_metrics, start_metrics_server
 from platform_common.settings import BaseSettings
 from platform_common.watchdog import beat_in_background, watch
@@ -92,6 +92,7 @@ def serve(
             thread and open no connection when imported.
     """
     configure_logging(settings.service_name, settings.log_level)
+    log_what_python_would_print()
     remove_old_metrics()
     for module in preload:
         importlib.import_module(module)

@@ -200,7 +200,7 @@ def _make_wait(answer_seconds: float) -> Callable[[Any], None]:
             )
             remaining = deadline - time.monotonic()
             if remaining <= 0 or not poller.poll(remaining * 1000):
-                connection.close()
+                # psycopg2 closes the connection then. Here that would wait for a lock that our caller holds.
                 raise psycopg2.OperationalError("the database did not answer in time")
             # While connecting, libpq may go on with another socket.
             poller.unregister(descriptor)

@@ -8,6 +8,7 @@ OPERATION := ansible-playbook
 ANSWER := CALM_ONLY_SUMMARY=1 ansible-playbook
 OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
 	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
+	$(call extra,operate_database,$(DATABASE)) $(call extra,operate_time,$(TIME)) \
 	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))
 extra = $(if $(2),-e '{"$(1)": "$(2)"}')
 
@@ -107,6 +108,18 @@ rollback: ## SERVICE=NAME goes back to its previous image, or to IMAGE=TAG
 .PHONY: update-base
 update-base: ## take the current Debian packages into all images, and roll them out
 	@$(OPERATION) ansible/update_base.yml $(OPERATE)
+
+.PHONY: restore-to
+restore-to: ## DATABASE=movies or orders becomes what it was at TIME='2026-11-24 12:00:00+00' (docs/point-in-time.md)
+	@$(OPERATION) ansible/restore_to.yml $(OPERATE)
+
+.PHONY: restore-to-undo
+restore-to-undo: ## DATABASE=… serves again what it served before `make restore-to`
+	@$(OPERATION) ansible/restore_to_undo.yml $(OPERATE)
+
+.PHONY: restore-to-discard
+restore-to-discard: ## what DATABASE=… served before `make restore-to` is removed for good
+	@$(OPERATION) ansible/restore_to_discard.yml $(OPERATE)
 
 dead_letters = $(ANSWER) ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
 

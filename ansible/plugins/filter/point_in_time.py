@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -97,24 +98,39 @@ def moment_text(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
-def restorable_text(name: str, found: Mapping[str, Any] | None) -> str:
-    """Write one line for a status: from when to when a database can be restored.
+def summary(answer: str) -> dict[str, Any]:
+    """Describe for a status what can be restored. Moments are in ISO 8601; None where there is none.
+
+    Args:
+        answer: what `archive-status` prints; empty where the container does not answer.
+    """
+    if not answer:
+        return {"oldest": None, "newest": None, "failing_since": None, "waiting": None, "backups": None}
+    found = restorable(json.loads(answer))
+    moments = {name: found[name] for name in ("oldest", "newest", "failing_since")}
+    return {
+        **{name: None if seconds is None else moment_text(seconds) for name, seconds in moments.items()},
+        "waiting": found["waiting"],
+        "backups": len(found["backups"]),
+    }
+
+
+def summary_text(name: str, found: Mapping[str, Any] | None) -> str:
+    """Write for a status from when to when a database can be restored.
 
     Args:
         name: of the database's container.
-        found: as `restorable` gives it; None where the archive is off.
+        found: its `summary`; None where the archive is off.
     """
     if found is None:
-        return f"{name}: off"
-    text = (
-        f"{name}: from {moment_text(found['oldest'])} to {moment_text(found['newest'])}"
-        if found["oldest"] is not None
-        else f"{name}: nothing yet"
-    )
-    if found["failing_since"] is not None:
+        return f"{name} off"
+    if found["backups"] is None:
+        return f"{name} does not say"
+    text = f"{name} from {found['oldest']} to {found['newest']}" if found["oldest"] else f"{name} nothing yet"
+    if found["failing_since"]:
         text += (
-            f"; ARCHIVING FAILS since {moment_text(found['failing_since'])}, {found['waiting']} files of WAL wait "
-            f"(`make logs SERVICE={name}` says why)"
+            f" (ARCHIVING FAILS since {found['failing_since']}, {found['waiting']} files of WAL wait: "
+            f"`make logs SERVICE={name}` says why)"
         )
     return text
 
@@ -136,6 +152,14 @@ def rows_compared(served: Mapping[str, Any], restored: Mapping[str, Any]) -> str
     for table, later in sorted(served["later"].items()):
         text += f"; {later} rows of {table.removeprefix('public.')} were stored after that moment and will be gone"
     return f"{text or 'There are no tables'}."
+
+
+def rows_since(counted: Mapping[str, Any]) -> str:
+    """Write how many rows came since the moment that `row-counts` was asked for."""
+    return " ".join(
+        f"{later} rows of {table.removeprefix('public.')} were stored since and will be gone from it."
+        for table, later in sorted(counted["later"].items())
+    )
 
 
 def _stanza(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -171,9 +195,9 @@ class FilterModule:
         return {
             "archive_is_of_the_server": archive_is_of_the_server,
             "restorable": restorable,
-            "restorable_text": restorable_text,
             "backup_before": backup_before,
             "rows_compared": rows_compared,
+            "rows_since": rows_since,
             "moment": moment,
             "moment_text": moment_text,
         }

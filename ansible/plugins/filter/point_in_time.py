@@ -74,23 +74,28 @@ def backup_before(backups: Sequence[Mapping[str, Any]], moment: float) -> Mappin
 
 
 def moment(text: str) -> dict[str, Any]:
-    """Read a moment as a person writes it.
+    """Read a moment as a person writes it; "latest" is all that was archived.
 
     Returns:
-        `seconds` since 1970 and `utc`, the same as PostgreSQL and pgBackRest read it.
+        `seconds` since 1970, `utc`, the same as PostgreSQL and pgBackRest read it, and `text`, the same for people.
 
     Raises:
         AnsibleFilterError: it is no date and time with a time zone.
     """
+    if text.strip() == "latest":
+        return {"seconds": datetime.now(UTC).timestamp(), "utc": "latest", "text": "the latest that was archived"}
     try:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:
         parsed = None
     if parsed is None or parsed.tzinfo is None:
         raise AnsibleFilterError(
-            f"TIME is {text or 'missing'}: write date, time and time zone, such as TIME='2026-11-24 12:00:00+00'."
+            f"TIME is {text or 'missing'}: write date, time and time zone, such as TIME='2026-11-24 12:00:00+00'; or "
+            "latest."
         )
-    return {"seconds": parsed.timestamp(), "utc": parsed.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")}
+    seconds = parsed.timestamp()
+    utc = parsed.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    return {"seconds": seconds, "utc": utc, "text": moment_text(seconds)}
 
 
 def moment_text(seconds: float) -> str:

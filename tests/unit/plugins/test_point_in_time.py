@@ -94,7 +94,11 @@ def test_archiving_fails_until_it_succeeds_again() -> None:
 
 @pytest.mark.parametrize("text", ["2026-11-24 12:00:00+00", "2026-11-24T13:00:00+01:00", " 2026-11-24 12:00:00Z"])
 def test_a_moment_is_read_with_its_time_zone(text: str) -> None:
-    assert point_in_time.moment(text) == {"seconds": 1795521600.0, "utc": "2026-11-24 12:00:00.000000+00"}
+    assert point_in_time.moment(text) == {
+        "seconds": 1795521600.0,
+        "utc": "2026-11-24 12:00:00.000000+00",
+        "text": "2026-11-24 12:00:00+00",
+    }
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-24 12:00:00", "2026-13-24 12:00:00+00"])

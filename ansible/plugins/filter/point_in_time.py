@@ -50,7 +50,10 @@ def restorable(document: Mapping[str, Any]) -> dict[str, Any]:
     ]
     failed = server and server["failed_at"]
     archived = server and server["archived_at"]
-    newest = max([backup["timestamp"]["stop"] for backup in backups] + [server["archived"] or 0 if server and own else 0])
+    newest = max(
+        [backup["timestamp"]["stop"] for backup in backups]
+        + [server["archived"] or 0 if server and own else 0]
+    )
     return {
         "oldest": backups[0]["timestamp"]["stop"] if backups else None,
         "newest": newest if backups else None,
@@ -83,7 +86,11 @@ def moment(text: str) -> dict[str, Any]:
         AnsibleFilterError: it is no date and time with a time zone.
     """
     if text.strip() == "latest":
-        return {"seconds": datetime.now(UTC).timestamp(), "utc": "latest", "text": "the latest that was archived"}
+        return {
+            "seconds": datetime.now(UTC).timestamp(),
+            "utc": "latest",
+            "text": "the latest that was archived",
+        }
     try:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:

@@ -73,7 +73,8 @@ def status_document(
         "order_store_depth": _store_depth(gateway),
         "disk": {"size": size, "free": free},
         "point_in_time": {
-            name: None if answer is None else point_in_time.summary(answer) for name, answer in archives.items()
+            name: None if answer is None else point_in_time.summary(answer)
+            for name, answer in archives.items()
         },
     }
 
@@ -101,7 +102,9 @@ def status_text(document: Mapping[str, Any]) -> str:
         f"the gateway's own store: {'it does not say' if store is None else f'{store} orders'}",
         f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
         "restorable to a moment: "
-        + "; ".join(point_in_time.summary_text(name, found) for name, found in document["point_in_time"].items()),
+        + "; ".join(
+            point_in_time.summary_text(name, found) for name, found in document["point_in_time"].items()
+        ),
     ]
     if document["missing"]:
         lines.append(

@@ -64,7 +64,9 @@ def test_nothing_can_be_restored_without_a_base_backup() -> None:
 
 
 def test_what_was_backed_up_before_a_gap_leads_nowhere() -> None:
-    assert labels(point_in_time.restorable(document(backup(100), backup(500), since=200))) == ["backup of 500"]
+    assert labels(point_in_time.restorable(document(backup(100), backup(500), since=200))) == [
+        "backup of 500"
+    ]
 
 
 def test_a_backup_of_a_branch_that_was_left_leads_nowhere() -> None:
@@ -92,7 +94,9 @@ def test_archiving_fails_until_it_succeeds_again() -> None:
     assert point_in_time.restorable(document(failed_at=950.0, archived_at=951.0))["failing_since"] is None
 
 
-@pytest.mark.parametrize("text", ["2026-11-24 12:00:00+00", "2026-11-24T13:00:00+01:00", " 2026-11-24 12:00:00Z"])
+@pytest.mark.parametrize(
+    "text", ["2026-11-24 12:00:00+00", "2026-11-24T13:00:00+01:00", " 2026-11-24 12:00:00Z"]
+)
 def test_a_moment_is_read_with_its_time_zone(text: str) -> None:
     assert point_in_time.moment(text) == {
         "seconds": 1795521600.0,

@@ -285,7 +285,7 @@ def test_turning_it_off_keeps_the_data_and_a_new_start_begins_anew(
     pitr.site()
     assert pitr.site().changed == 0
     assert is_stored(api, kept)
-    assert pitr.status() == {name: None for name in BOTH}
+    assert pitr.status() == dict.fromkeys(BOTH)
     assert node.run("systemctl list-timers --all --no-legend 'play-with-containers-archive-*'") == ""
     mounts = node.inspect("billing-database")["billing-database"]["Mounts"]
     assert [mount["Name"] for mount in mounts if mount["Type"] == "volume"] == ["billing-database"]

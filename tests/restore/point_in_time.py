@@ -89,7 +89,7 @@ class PointInTime:
         return result
 
     def now(self, database: str) -> str:
-        """The moment, by the database's own clock, after everything that is committed and before what comes."""
+        """The moment by the database's own clock, after all that is committed and before what comes."""
         return str(self.ask(database, "SELECT to_json(clock_timestamp() AT TIME ZONE 'UTC')")) + "+00"
 
     def ask(self, database: str, query: str) -> Any:

@@ -70,7 +70,7 @@ def test_a_timer_takes_a_backup_of_what_changed(pitr: PointInTime, node: Node) -
 
 
 def test_orders_come_back_to_a_moment_between_two_of_them_while_others_are_accepted(
-    pitr: PointInTime, api: Api, node: Node
+    pitr: PointInTime, api: Api
 ) -> None:
     first = order(api)
     moment = pitr.now("orders")

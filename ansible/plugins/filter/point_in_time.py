@@ -18,7 +18,7 @@ short_description: Says which moments of a database can be restored from its arc
 
 
 def archive_is_of_the_server(document: Mapping[str, Any]) -> bool:
-    """Say whether an archive holds the data that its server serves; an archive that holds nothing yet is anybody's.
+    """Say whether an archive holds the data that its server serves; an empty one is anybody's.
 
     Args:
         document: what `archive-status` prints.
@@ -31,8 +31,9 @@ def archive_is_of_the_server(document: Mapping[str, Any]) -> bool:
 def restorable(document: Mapping[str, Any]) -> dict[str, Any]:
     """Describe what can be restored. Moments are in seconds since 1970; None where nothing can be.
 
-    `oldest` and `newest` bound the moments, `backups` are those that lead there, the oldest first. `failing_since` is when
-    archiving failed, where it has not succeeded since; `waiting` counts the WAL files that are not archived yet.
+    `oldest` and `newest` bound the moments, `backups` are those that lead there, the oldest first.
+    `failing_since` is when archiving failed, where it has not succeeded since; `waiting` counts the WAL files
+    that are not archived.
 
     Args:
         document: what `archive-status` prints.
@@ -80,7 +81,7 @@ def moment(text: str) -> dict[str, Any]:
     """Read a moment as a person writes it; "latest" is all that was archived.
 
     Returns:
-        `seconds` since 1970, `utc`, the same as PostgreSQL and pgBackRest read it, and `text`, the same for people.
+        `seconds` since 1970, `utc`, the same as PostgreSQL and pgBackRest read it, and `text` for people.
 
     Raises:
         AnsibleFilterError: it is no date and time with a time zone.
@@ -97,8 +98,8 @@ def moment(text: str) -> dict[str, Any]:
         parsed = None
     if parsed is None or parsed.tzinfo is None:
         raise AnsibleFilterError(
-            f"TIME is {text or 'missing'}: write date, time and time zone, such as TIME='2026-11-24 12:00:00+00'; or "
-            "latest."
+            f"TIME is {text or 'missing'}: write date, time and time zone, such as "
+            "TIME='2026-11-24 12:00:00+00'; or latest."
         )
     seconds = parsed.timestamp()
     utc = parsed.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
@@ -110,12 +111,15 @@ def moment_text(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
-def summary(answer: str) -> dict[str, Any]:
+def archive_summary(answer: str | None) -> dict[str, Any] | None:
     """Describe for a status what can be restored. Moments are in ISO 8601; None where there is none.
 
     Args:
-        answer: what `archive-status` prints; empty where the container does not answer.
+        answer: what `archive-status` prints; empty where the container does not answer, None where the archive
+            is off.
     """
+    if answer is None:
+        return None
     if not answer:
         return {"oldest": None, "newest": None, "failing_since": None, "waiting": None, "backups": None}
     found = restorable(json.loads(answer))
@@ -127,22 +131,25 @@ def summary(answer: str) -> dict[str, Any]:
     }
 
 
-def summary_text(name: str, found: Mapping[str, Any] | None) -> str:
-    """Write for a status from when to when a database can be restored.
+def archives_text(archives: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """Write for a status from when to when databases can be restored.
 
     Args:
-        name: of the database's container.
-        found: its `summary`; None where the archive is off.
+        archives: name of each database's container to its `archive_summary`.
     """
+    return "\n".join(f"restorable: {name} {_summary_text(name, found)}" for name, found in archives.items())
+
+
+def _summary_text(name: str, found: Mapping[str, Any] | None) -> str:
     if found is None:
-        return f"{name} off"
+        return "only from backups (its archive is off)"
     if found["backups"] is None:
-        return f"{name} does not say"
-    text = f"{name} from {found['oldest']} to {found['newest']}" if found["oldest"] else f"{name} nothing yet"
+        return "does not say"
+    text = f"from {found['oldest']} to {found['newest']}" if found["oldest"] else "not yet"
     if found["failing_since"]:
         text += (
-            f" (ARCHIVING FAILS since {found['failing_since']}, {found['waiting']} files of WAL wait: "
-            f"`make logs SERVICE={name}` says why)"
+            f"; ARCHIVING FAILS since {found['failing_since']}, {found['waiting']} WAL files wait "
+            f"(`make logs SERVICE={name}` says why)"
         )
     return text
 
@@ -162,14 +169,15 @@ def rows_compared(served: Mapping[str, Any], restored: Mapping[str, Any]) -> str
         if table != "public.alembic_version"
     )
     for table, later in sorted(served["later"].items()):
-        text += f"; {later} rows of {table.removeprefix('public.')} were stored after that moment and will be gone"
+        name = table.removeprefix("public.")
+        text += f"; {later} rows of {name} were stored after that moment and are not in it"
     return f"{text or 'There are no tables'}."
 
 
 def rows_since(counted: Mapping[str, Any]) -> str:
     """Write how many rows came since the moment that `row-counts` was asked for."""
     return " ".join(
-        f"{later} rows of {table.removeprefix('public.')} were stored since and will be gone from it."
+        f"{later} rows of {table.removeprefix('public.')} were stored since and are not in it."
         for table, later in sorted(counted["later"].items())
     )
 
@@ -207,6 +215,8 @@ class FilterModule:
         return {
             "archive_is_of_the_server": archive_is_of_the_server,
             "restorable": restorable,
+            "archive_summary": archive_summary,
+            "archives_text": archives_text,
             "backup_before": backup_before,
             "rows_compared": rows_compared,
             "rows_since": rows_since,

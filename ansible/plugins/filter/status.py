@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-# Plugins of one folder do not know each other.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import point_in_time
 
 DOCUMENTATION = """
 name: status
@@ -36,7 +30,6 @@ def status_document(
     gateway: str,
     disk: str,
     order: Sequence[str],
-    archives: Mapping[str, str | None],
 ) -> dict[str, Any]:
     """Describe what runs on a machine. Ages are in seconds, sizes in bytes, moments in ISO 8601.
 
@@ -49,8 +42,6 @@ def status_document(
         gateway: what the gateway's health check prints; empty where it does not answer.
         disk: size and free space, in bytes.
         order: the services in the order of the description.
-        archives: name of each database's container to what its `archive-status` prints; empty where it does not answer,
-            None where it is not archived.
     """
     labels = {image["Id"]: image.get("Labels") or {} for image in engine["images"]}
     volumes = engine["disk_usage"]["Volumes"] or []
@@ -72,10 +63,6 @@ def status_document(
         else None,
         "order_store_depth": _store_depth(gateway),
         "disk": {"size": size, "free": free},
-        "point_in_time": {
-            name: None if answer is None else point_in_time.summary(answer)
-            for name, answer in archives.items()
-        },
     }
 
 
@@ -101,10 +88,6 @@ def status_text(document: Mapping[str, Any]) -> str:
         depths,
         f"the gateway's own store: {'it does not say' if store is None else f'{store} orders'}",
         f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
-        "restorable to a moment: "
-        + "; ".join(
-            point_in_time.summary_text(name, found) for name, found in document["point_in_time"].items()
-        ),
     ]
     if document["missing"]:
         lines.append(

@@ -94,7 +94,6 @@ def test_an_empty_machine_says_how_to_start() -> None:
         gateway="",
         disk="100 50",
         order=["app"],
-        archives={"database": None},
     )
     assert document["missing"] == ["app"]
     assert document["queues"] is None

@@ -112,9 +112,19 @@ def test_what_is_no_moment_is_refused_with_an_example(text: str) -> None:
 
 
 def test_a_status_says_from_when_to_when_and_what_fails() -> None:
-    text = point_in_time.summary_text
-    assert text("db", None) == "db off"
-    assert text("db", point_in_time.summary("")) == "db does not say"
     found = {"oldest": "A", "newest": "B", "failing_since": None, "waiting": 0, "backups": 1}
-    assert text("db", found) == "db from A to B"
-    assert "ARCHIVING FAILS since C, 7 files" in text("db", {**found, "failing_since": "C", "waiting": 7})
+    text = point_in_time.archives_text(
+        {
+            "off": point_in_time.archive_summary(None),
+            "silent": point_in_time.archive_summary(""),
+            "well": found,
+            "failing": {**found, "failing_since": "C", "waiting": 7},
+        }
+    )
+    lines = text.splitlines()
+    assert lines[:3] == [
+        "restorable: off only from backups (its archive is off)",
+        "restorable: silent does not say",
+        "restorable: well from A to B",
+    ]
+    assert "ARCHIVING FAILS since C, 7 WAL files" in lines[3]

@@ -121,6 +121,10 @@ restore-to-undo: ## DATABASE=… serves again what it served before `make restor
 restore-to-discard: ## what DATABASE=… served before `make restore-to` is removed for good
 	@$(OPERATION) ansible/restore_to_discard.yml $(OPERATE)
 
+.PHONY: upgrade-postgres
+upgrade-postgres: ## the databases (or DATABASE=…) become what postgres_major says; the old data is kept
+	@$(OPERATION) ansible/upgrade_postgres.yml $(OPERATE)
+
 dead_letters = $(ANSWER) ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
 
 .PHONY: dead-letters

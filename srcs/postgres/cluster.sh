@@ -18,6 +18,10 @@ fail() {
 # Prints the directory of the cluster to serve, without links: pgBackRest compares it with the server's own.
 served_cluster() {
   if [[ ! -L $current ]]; then
+    # An upgrade has left what is here to another version.
+    ! compgen -G "$volume/current-*" > /dev/null \
+      || fail "the volume is served by another version than PostgreSQL $POSTGRES_MAJOR. Nothing was changed: set postgres_major" \
+        "to that version, or go back with \`make upgrade-postgres\` (docs/point-in-time.md)."
     echo "$volume/main"
   elif ! readlink --canonicalize-existing "$current"; then
     fail "$current names $(readlink "$current"), which is gone. Let it name another directory of the volume, or remove it."

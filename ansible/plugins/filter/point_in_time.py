@@ -115,8 +115,8 @@ def archive_summary(answer: str | None) -> dict[str, Any] | None:
     """Describe for a status what can be restored. Moments are in ISO 8601; None where there is none.
 
     Args:
-        answer: what `archive-status` prints; empty where the container does not answer, None where the archive
-            is off.
+        answer: what `archive-status` prints; empty where the container does not answer, None where the
+            archive is off.
     """
     if answer is None:
         return None

@@ -8,6 +8,7 @@
 volume=/var/lib/postgresql/$POSTGRES_MAJOR
 current=$volume/current-$POSTGRES_MAJOR
 # When the archive's present row of WAL files began, in seconds since 1970: nothing earlier leads to what is served.
+# shellcheck disable=SC2034  # for those that source this
 archive_since=$volume/archive-since
 
 fail() {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from tests.unit.plugins.test_operations import load
 
-point_in_time = load("point_in_time")
+# A filter plugin is no part of a package.
+PLUGIN = Path(__file__).parents[3] / "ansible/plugins/filter/point_in_time.py"
+point_in_time = SimpleNamespace(**runpy.run_path(str(PLUGIN)))
 
 SYSTEM = "7000000000000000001"
 

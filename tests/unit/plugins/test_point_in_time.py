@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleFilterError
 
 # A filter plugin is no part of a package.
 PLUGIN = Path(__file__).parents[3] / "ansible/plugins/filter/point_in_time.py"
@@ -111,7 +110,7 @@ def test_a_moment_is_read_with_its_time_zone(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-24 12:00:00", "2026-13-24 12:00:00+00"])
 def test_what_is_no_moment_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"TIME='2026-11-24 12:00:00\+00'"):
+    with pytest.raises(point_in_time.AnsibleFilterError, match=r"TIME='2026-11-24 12:00:00\+00'"):
         point_in_time.moment(text)
 
 

@@ -79,6 +79,16 @@ class PointInTime:
             "ansible/restore_to_discard.yml", **self._variables, operate_database=database
         )
 
+    def upgrade(self, database: str, **variables: Any) -> Result:
+        """Bring a database to the major version that is described."""
+        return self._operator.run(
+            "ansible/upgrade_postgres.yml", **{**self._variables, "operate_database": database, **variables}
+        )
+
+    def version(self, database: str) -> int:
+        """Give the major version of PostgreSQL that serves a database."""
+        return int(self.ask(database, "SELECT to_json(current_setting('server_version_num'))")) // 10000
+
     def status(self) -> dict[str, Any]:
         """What `make status FORMAT=json` says about moments that can be restored, by container."""
         output = self._operator.run(

@@ -33,7 +33,7 @@ def test_the_next_major_version_has_every_row_and_account_and_one_can_go_back(
     first = order(api)
     before = (pitr.ask("orders", ORDERS), pitr.ask("orders", ROLES))
 
-    # Another image on the data of before is refused before the container is touched; so is an upgrade without a yes.
+    # Another image on the data of before is refused before the container is touched; so is no yes.
     running = pitr.serves("orders")
     pitr.site_fails(
         "holds data of PostgreSQL 15",

@@ -39,7 +39,7 @@ lint: ## static checks
 
 .PHONY: test-unit
 test-unit: ## the apps' own tests, against real databases and brokers
-	pytest tests/unit
+	pytest --numprocesses 2 --dist loadfile tests/unit
 
 .PHONY: test-platform
 test-platform: ## the whole platform on a fresh node in a container

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2.extensions
+import pytest
+from helpers import Database
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+from platform_common.database import DatabaseSettings, is_unavailable, make_engine
+from platform_common.settings import SecretFile
+
+ANSWER_SECONDS = 0.5
+
+
+@pytest.fixture(params=["AUTOCOMMIT", "READ COMMITTED"])
+def engine(request: pytest.FixtureRequest, movies_database: Database, tmp_path: Path) -> Iterator[Engine]:
+    before = psycopg2.extensions.get_wait_callback()
+    password = tmp_path / "password"
+    password.write_text(movies_database.server.password)
+    made = make_engine(
+        DatabaseSettings(
+            host="127.0.0.1",
+            port=movies_database.server.port,
+            name=movies_database.name,
+            user="postgres",
+            password=SecretFile(password),
+        ),
+        "test",
+        pool_size=1,
+        isolation_level=request.param,
+        answer_seconds=ANSWER_SECONDS,
+    )
+    yield made
+    made.dispose()
+    psycopg2.extensions.set_wait_callback(before)
+
+
+def server_process(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+@contextmanager
+def frozen(process: int) -> Iterator[None]:
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def in_time(function: Callable[[], None]) -> None:
+    """Run `function` in a thread: one that never returns from a driver's code stops no other."""
+    executor = ThreadPoolExecutor(1)
+    try:
+        executor.submit(function).result(timeout=20)
+    finally:
+        executor.shutdown(wait=False)
+
+
+def test_a_connection_that_does_not_answer_is_given_up(engine: Engine) -> None:
+    def ask() -> None:
+        with engine.connect() as connection:
+            with frozen(server_process(connection)), pytest.raises(OperationalError) as caught:
+                connection.execute(text("SELECT 1"))
+            assert is_unavailable(caught.value)
+            assert connection.invalidated
+
+    in_time(ask)
+
+
+def test_after_one_that_does_not_answer_there_is_a_new_one(engine: Engine) -> None:
+    def ask_twice() -> None:
+        with engine.connect() as connection:
+            old = server_process(connection)
+        with frozen(old), engine.connect() as connection:
+            assert server_process(connection) != old
+
+    in_time(ask_twice)

@@ -120,7 +120,7 @@ def test_many_requests_at_once_go_to_all_replicas(three: Replicas) -> None:
 
 def test_a_replica_that_is_slow_gets_fewer_requests(three: Replicas) -> None:
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(three.ask, "/says-nothing")
+        slow = pool.submit(three.ask, "/says-nothing", "POST", b"{}")
         wait_until(lambda: sum(three.counts()) == 1, "one of them is busy")
         busy = three.counts().index(1)
         for _ in range(30):

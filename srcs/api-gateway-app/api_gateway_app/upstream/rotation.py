@@ -160,7 +160,7 @@ class Rotation:
     """
 
     def __init__(self, upstream: str, port: int, size: int, read_seconds: float) -> None:
-        self.upstream = upstream
+        self._upstream = upstream
         self._port = port
         self._size = size
         self._read_seconds = read_seconds
@@ -266,12 +266,12 @@ class Rotation:
         with self._lock:
             self._confirmed_at = asked_at
             known = {address.host for address in self._addresses}
-            new = [Address(self.upstream, host) for host in sorted(set(hosts) - known)]
+            new = [Address(self._upstream, host) for host in sorted(set(hosts) - known)]
             gone = [address for address in self._addresses if address.host not in hosts]
             self._addresses = [address for address in self._addresses if address.host in hosts] + new
         self._forget(gone, "it has ended")
         for address in new:
-            _logger.info("%s has a replica at %s", self.upstream, address.host)
+            _logger.info("%s has a replica at %s", self._upstream, address.host)
         return new
 
     def forget_failed(self) -> None:
@@ -280,10 +280,6 @@ class Rotation:
             gone = [address for address in self._addresses if address.state is State.FAILED]
             self._addresses = [address for address in self._addresses if address not in gone]
         self._forget(gone, "nobody knows it any more")
-
-    def is_empty(self) -> bool:
-        """Say whether no replica is known."""
-        return not self._addresses
 
     def states(self) -> Mapping[str, State]:
         """Return the state of each replica by its address."""
@@ -311,11 +307,11 @@ class Rotation:
         address.state = state
         if state is State.READY:
             address.in_rotation.set(1)
-            _logger.info("%s at %s is in rotation: %s", self.upstream, address.host, reason)
+            _logger.info("%s at %s is in rotation: %s", self._upstream, address.host, reason)
         elif was_ready:
             address.in_rotation.set(0)
             is_trouble = state is State.FAILED and not address.is_gone.is_set()
             level = logging.WARNING if is_trouble else logging.INFO
-            _logger.log(level, "%s at %s is out of rotation: %s", self.upstream, address.host, reason)
+            _logger.log(level, "%s at %s is out of rotation: %s", self._upstream, address.host, reason)
         if state is not State.READY:
             address.has_left.set()

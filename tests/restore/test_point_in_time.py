@@ -133,12 +133,10 @@ def test_movies_that_were_deleted_come_back_with_the_accounts_of_today(
     kept = movie(api)
     # Then, the password was another one; today's is that of .env.
     user = env["INVENTORY_APP_DATABASE_USER"]
-    pitr.ask(
-        "movies",
-        f"ALTER ROLE {user} PASSWORD 'a-former-password'; SELECT to_json(1)",
-    )
+    today = pitr.ask("movies", f"SELECT to_json(rolpassword) FROM pg_authid WHERE rolname = '{user}'")  # noqa: S608
+    pitr.ask("movies", f"ALTER ROLE {user} PASSWORD 'a-former-password'; SELECT to_json(1)")
     moment = pitr.now("movies")
-    pitr.site("inventory-database")
+    pitr.ask("movies", f"ALTER ROLE {user} PASSWORD '{today}'; SELECT to_json(1)")
     assert api.delete(f"/api/movies/{kept}").status_code == 200
     pitr.restore("movies", moment)
     wait_until(lambda: api.get(f"/api/movies/{kept}").status_code == 200, "the movie is back", seconds=60)

@@ -74,7 +74,7 @@ class Load:
             outcome = str(answer.status_code)
         except requests.RequestException as error:
             outcome = type(error).__name__
-            # A client that is refused waits a little. Thousands of attempts would take the processor from what starts.
+            # Who is refused waits a little: thousands of attempts would slow down what is starting.
             self._stop.wait(ATTEMPT_SECONDS)
         with self._lock:
             self.outcomes[f"{name} {outcome}"] += 1

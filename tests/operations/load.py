@@ -13,6 +13,7 @@ from tests.api import Api
 from tests.support import wait_until
 
 CLIENTS = 4
+ATTEMPT_SECONDS = 0.1
 
 
 class Load:
@@ -73,6 +74,8 @@ class Load:
             outcome = str(answer.status_code)
         except requests.RequestException as error:
             outcome = type(error).__name__
+            # Who is refused waits a little: thousands of attempts would slow down what is starting.
+            self._stop.wait(ATTEMPT_SECONDS)
         with self._lock:
             self.outcomes[f"{name} {outcome}"] += 1
             if outcome == "200":

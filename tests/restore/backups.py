@@ -99,8 +99,8 @@ class Backups:
             name for name in self._databases(DATABASES[database][0]) if name.startswith(f"{database}_before_")
         ]
 
-    def unfinished(self) -> list[str]:
-        """List what half a backup or half a restore would leave."""
+    def unfinished(self, name: str = "") -> list[str]:
+        """List what half a backup or half a restore would leave; or only what has this name."""
         databases = [
             name
             for container, *_ in DATABASES.values()
@@ -111,7 +111,7 @@ class Backups:
             f"find {ON_THE_MACHINE} {ON_THE_MACHINE}-outgoing -mindepth 1 -maxdepth 1 "
             "\\( -name '*.partial' -o -name incoming -o -path '*outgoing*' \\) 2>/dev/null || true"
         ).split()
-        return databases + files
+        return [left for left in databases + files if name in left]
 
     def on_the_machine(self, directory: str = ON_THE_MACHINE) -> list[str]:
         """List the machine's backups, the oldest first."""

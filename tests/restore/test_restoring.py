@@ -80,11 +80,18 @@ def test_everything_is_lost_and_comes_back_row_by_row(
     backups.discard()
 
 
-def test_while_a_database_is_restored_it_is_read_and_orders_wait(backups: Backups, api: Api) -> None:
+def test_while_a_database_is_restored_it_is_read_and_orders_wait(
+    backups: Backups, operator: Operator, api: Api
+) -> None:
     backup = backups.make()
     before = backups.rows("orders")
+    process = operator.start(
+        "ansible/restore.yml", operate_from=str(backup), operate_database="orders", confirm="yes"
+    )
+    wait_until(lambda: backups.unfinished("orders_restoring"), "it begins", seconds=600)
     with Load(api) as load:
-        backups.restore(backup, operate_database="orders")
+        output, _ = process.communicate(timeout=1200)
+    assert process.returncode == 0, output
     # Not a single order that was accepted meanwhile went into the database that was put aside.
     assert load.failed == {}
     for order in load.orders:
@@ -105,7 +112,7 @@ def test_a_restore_that_is_killed_leaves_the_old_database_and_the_next_one_works
     variables: dict[str, Any] = {"operate_from": str(backup), "operate_database": "movies", "confirm": "yes"}
 
     def loading() -> bool:
-        return any(name.endswith("_restoring") for name in backups.unfinished())
+        return backups.unfinished("movies_restoring") != []
 
     if victim == "the run":
         operator.kill_when(loading, "ansible/restore.yml", **variables)

@@ -8,6 +8,8 @@ OPERATION := ansible-playbook
 ANSWER := CALM_ONLY_SUMMARY=1 ansible-playbook
 OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
 	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
+	$(call extra,operate_drain,$(DRAIN)) $(call extra,operate_from,$(FROM)) $(call extra,operate_database,$(DATABASE)) \
+	$(call extra,operate_key,$(KEY)) $(call extra,operate_backups,$(BACKUPS)) $(call extra,operate_time,$(TIME)) \
 	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))
 extra = $(if $(2),-e '{"$(1)": "$(2)"}')
 
@@ -37,7 +39,7 @@ lint: ## static checks
 
 .PHONY: test-unit
 test-unit: ## the apps' own tests, against real databases and brokers
-	pytest tests/unit
+	pytest --numprocesses 2 --dist loadfile tests/unit
 
 .PHONY: test-platform
 test-platform: ## the whole platform on a fresh node in a container
@@ -72,6 +74,14 @@ test-backlog: ## a million orders wait in the broker, and all of them are stored
 test-operations: ## everything an operator does, on a fresh node, under load (about half an hour)
 	molecule test --no-command-borders --scenario-name operations
 
+.PHONY: test-restore
+test-restore: ## backups and restores on a fresh node: damaged ones, full disks, kills, a lost volume
+	molecule test --no-command-borders --scenario-name restore
+
+.PHONY: bench-backup
+bench-backup: ## how long a backup and a restore of a million films and orders take, and what others notice (ROWS=…)
+	RESTORE_TESTS=restore_million BACKUP_ROWS=$(ROWS) molecule test --no-command-borders --scenario-name restore
+
 .PHONY: status
 status: ## what runs, and its health; FORMAT=json for programs
 	@$(ANSWER) ansible/status.yml -e operate_format=$(or $(FORMAT),text)
@@ -104,9 +114,41 @@ history: ## the images of SERVICE=NAME that one can go back to
 rollback: ## SERVICE=NAME goes back to its previous image, or to IMAGE=TAG
 	@$(OPERATION) ansible/rollback.yml $(OPERATE)
 
+.PHONY: backup
+backup: ## back up both databases; DRAIN=1 first waits until no order is on its way (docs/backups.md)
+	@$(OPERATION) ansible/backup.yml $(OPERATE)
+
+.PHONY: restore
+restore: ## restore FROM=BACKUP, a directory here or a date on the machine; DATABASE=movies; KEY=FILE decrypts
+	@$(OPERATION) ansible/restore.yml $(OPERATE)
+
+.PHONY: restore-undo
+restore-undo: ## put back the databases of before the last restore
+	@$(OPERATION) ansible/restore_undo.yml $(OPERATE)
+
+.PHONY: restore-discard
+restore-discard: ## remove the databases of before restores for good
+	@$(OPERATION) ansible/restore_discard.yml $(OPERATE)
+
 .PHONY: update-base
 update-base: ## take the current Debian packages into all images, and roll them out
 	@$(OPERATION) ansible/update_base.yml $(OPERATE)
+
+.PHONY: restore-to
+restore-to: ## DATABASE=movies or orders becomes what it was at TIME='2026-11-24 12:00:00+00' (docs/point-in-time.md)
+	@$(OPERATION) ansible/restore_to.yml $(OPERATE)
+
+.PHONY: restore-to-undo
+restore-to-undo: ## DATABASE=… serves again what it served before `make restore-to`
+	@$(OPERATION) ansible/restore_to_undo.yml $(OPERATE)
+
+.PHONY: restore-to-discard
+restore-to-discard: ## what DATABASE=… served before `make restore-to` is removed for good
+	@$(OPERATION) ansible/restore_to_discard.yml $(OPERATE)
+
+.PHONY: upgrade-postgres
+upgrade-postgres: ## the databases (or DATABASE=…) become what postgres_major says; the old data is kept
+	@$(OPERATION) ansible/upgrade_postgres.yml $(OPERATE)
 
 dead_letters = $(ANSWER) ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
 

@@ -18,7 +18,7 @@ TOOLS = ROOT / ".venv" / "bin"
 AT_ONCE = 2
 # EX_TEMPFAIL of sysexits.h: a check could not be made here, and says why.
 EXIT_SKIPPED = 75
-PYTHON_FOLDERS = ("benchmarks", "scripts", "srcs", "tests", "molecule")
+PYTHON_FOLDERS = ("benchmarks", "roles/backup/files", "scripts", "srcs", "tests", "molecule")
 
 
 @dataclass(frozen=True)

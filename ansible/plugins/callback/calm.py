@@ -15,7 +15,8 @@ author: the Play with Containers authors
 short_description: What changed and what failed, and one line for each step that may take a while
 description:
   - The default callback without its lines for included files. A task with " · " in its name is a step of the
-    play, and is shown when it begins, so that a long run shows where it is.
+    play, and is shown when it begins, so that a long run shows where it is; what it writes to its standard
+    error while it is waited for is shown as its progress.
   - With CALM_ONLY_SUMMARY=1 in the environment, only summaries and failures are shown, for commands that
     answer a question.
 extends_documentation_fragment:
@@ -34,7 +35,10 @@ class CallbackModule(Default):
     _only_summary = os.environ.get("CALM_ONLY_SUMMARY") == "1"
 
     def v2_runner_retry(self, result: Any) -> None:
-        """Says nothing: waiting for a condition is no failure."""
+        """Shows the progress of a step that is waited for, and nothing else: waiting is no failure."""
+        said = str(result.result.get("stderr") or "").strip()
+        if said and " · " in result.task.get_name():
+            self._display.display(f"    {said}", color="blue")
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         """Says nothing: which file a task came from is of no use to who runs it."""

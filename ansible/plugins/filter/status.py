@@ -26,8 +26,7 @@ def status_document(
     containers: Sequence[Mapping[str, Any]],
     engine: Mapping[str, Any],
     memory_lines: Iterable[str],
-    queues: str,
-    gateway: str,
+    printed: Mapping[str, str],
     disk: str,
     order: Sequence[str],
 ) -> dict[str, Any]:
@@ -38,8 +37,8 @@ def status_document(
         containers: as `docker inspect` shows them; None stands for one that went meanwhile.
         engine: the engine's images, and its volumes with their sizes, as docker_host_info gives them.
         memory_lines: what `docker stats` prints, a JSON document for each container.
-        queues: what rabbitmqctl prints; empty where it does not answer.
-        gateway: what the gateway's health check prints; empty where it does not answer.
+        printed: what was printed by rabbitmqctl (`queues`), by the gateway's health check (`gateway`) and by
+            `play-with-containers-backup list` (`backups`); empty where there was no answer.
         disk: size and free space, in bytes.
         order: the services in the order of the description.
     """
@@ -58,10 +57,11 @@ def status_document(
         "host": host,
         "containers": found,
         "missing": [name for name in order if name not in running],
-        "queues": {queue["name"]: queue["messages"] for queue in json.loads(queues)}
-        if queues.strip()
+        "queues": {queue["name"]: queue["messages"] for queue in json.loads(printed["queues"])}
+        if printed["queues"].strip()
         else None,
-        "order_store_depth": _store_depth(gateway),
+        "order_store_depth": _store_depth(printed["gateway"]),
+        "backups": json.loads(printed["backups"]) if printed["backups"].strip() else None,
         "disk": {"size": size, "free": free},
     }
 
@@ -89,11 +89,31 @@ def status_text(document: Mapping[str, Any]) -> str:
         f"the gateway's own store: {'it does not say' if store is None else f'{store} orders'}",
         f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
     ]
+    lines += _backup_lines(document["backups"])
     if document["missing"]:
         lines.append(
             f"without a container: {', '.join(document['missing'])}; `ansible-playbook site.yml` makes them"
         )
     return "\n".join(lines)
+
+
+def _backup_lines(backups: Mapping[str, Any] | None) -> list[str]:
+    if backups is None:
+        return ["backups: the machine does not say"]
+    names, kept = backups["backups"], backups["kept"]
+    lines = [
+        f"backups: {len(names)}, the newest of {names[0]}"
+        if names
+        else "backups: none; `make backup` makes one"
+    ]
+    if backups["failed"]:
+        lines.append(
+            "the last scheduled backup FAILED: `journalctl -u play-with-containers-backup` says why there"
+        )
+    if kept:
+        told = ", ".join(f"{item['name']} ({_size(item['bytes'])})" for item in kept)
+        lines.append(f"kept from before restores: {told}; `make restore-discard` removes them")
+    return lines
 
 
 def image_names(image: Mapping[str, Any]) -> list[str]:

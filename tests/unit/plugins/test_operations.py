@@ -188,8 +188,7 @@ def test_an_empty_machine_says_how_to_start() -> None:
         containers=[],
         engine={"images": [], "disk_usage": {"Volumes": None}},
         memory_lines=[],
-        queues="",
-        gateway="",
+        printed={"queues": "", "gateway": "", "backups": ""},
         disk="100 50",
         order=["app"],
     )

@@ -1,0 +1,81 @@
+"""Commands inside the platform's containers."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Final
+
+from platform_backup.problem import BackupProblem
+
+# Nobody's request waits for a backup: the lowest priority for processor and disk.
+QUIETLY: Final = ("nice", "-n", "19", "ionice", "-c", "3")
+APPLICATION: Final = "play-with-containers-backup"
+
+
+def inside(container: str, *command: str) -> list[str]:
+    """Give the command line that runs a command in a container, with our standard input."""
+    return ["docker", "exec", "-i", "-e", f"PGAPPNAME={APPLICATION}", container, *QUIETLY, *command]
+
+
+def ask(container: str, *command: str, seconds: float = 60) -> str:
+    """Run a command in a container, and give what it prints.
+
+    Raises:
+        BackupProblem: it failed, or took too long.
+    """
+    try:
+        done = subprocess.run(
+            inside(container, *command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BackupProblem(
+            f"{container} did not answer within {seconds:.0f} s: `make status` shows how it is."
+        ) from error
+    if done.returncode != 0:
+        raise BackupProblem(f"{container}: {command[0]} failed: {last_line(done.stderr or done.stdout)}")
+    return done.stdout
+
+
+@contextmanager
+def running(
+    container: str, *command: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command in a container, with pipes; it is over after the `with`."""
+    with subprocess.Popen(
+        inside(container, *command), stdin=stdin, stdout=subprocess.PIPE, stderr=stderr
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    """Give a pipe of a process that was started with one."""
+    if stream is None:
+        raise RuntimeError("the process was started without this pipe")
+    return stream
+
+
+def check_end(process: subprocess.Popen[bytes], what: str) -> None:
+    """Wait for the end of a command whose output was read to its end.
+
+    Raises:
+        BackupProblem: it failed.
+    """
+    said = pipe(process.stderr).read().decode(errors="replace")
+    if process.wait() != 0:
+        raise BackupProblem(f"{what} failed: {last_line(said)}")
+
+
+def last_line(text: str) -> str:
+    """Give the last line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it gave no reason"

@@ -1,0 +1,160 @@
+"""Backups as an operator makes them, and the rows that they are compared with."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tests.node.node import Node
+from tests.operations.operator import Operator, Result
+
+ON_THE_MACHINE: Final = "/var/backups/play-with-containers"
+DATABASES: Final = {
+    "movies": ("inventory-database", "movies", "id"),
+    "orders": ("billing-database", "orders", "order_id"),
+}
+
+
+class Backups:
+    """Makes backups and restores them.
+
+    Attributes:
+        copies: folder of this computer with the copies, one folder for each machine.
+    """
+
+    def __init__(self, operator: Operator, node: Node, env: Mapping[str, str], copies: Path) -> None:
+        self._operator = operator
+        self._node = node
+        self._administrator = env["POSTGRES_USER"]
+        self.copies = copies
+        self.said = ""
+
+    def make(self, **variables: Any) -> Path:
+        """Make a backup, and give the copy on this computer; `said` is what was reported."""
+        before = set(self.copies.glob("*/*"))
+        result = self._operator.run("ansible/backup.yml", **self._with_copies(variables))
+        self.said = result.text
+        (made,) = set(self.copies.glob("*/*")) - before
+        return made
+
+    def fails(self, *mentions: str, **variables: Any) -> Result:
+        """Try to make a backup, which must fail with a sentence that mentions these texts."""
+        return self._operator.refused("ansible/backup.yml", *mentions, **self._with_copies(variables))
+
+    def restore(self, source: Path | str, **variables: Any) -> Result:
+        """Restore a backup."""
+        return self._operator.run("ansible/restore.yml", operate_from=str(source), confirm="yes", **variables)
+
+    def refused(self, source: Path | str, *mentions: str, **variables: Any) -> None:
+        """Try to restore a backup, which must be refused before anything is touched."""
+        before = self.state()
+        self._operator.refused(
+            "ansible/restore.yml", *mentions, operate_from=str(source), confirm="yes", **variables
+        )
+        assert self.state() == before
+
+    def undo(self, **variables: Any) -> Result:
+        """Put back what was before the last restore."""
+        return self._operator.run("ansible/restore_undo.yml", **variables)
+
+    def discard(self) -> Result:
+        """Remove what restores have put aside."""
+        return self._operator.run("ansible/restore_discard.yml", confirm="yes")
+
+    def rows(self, database: str, name: str | None = None) -> dict[str, str]:
+        """Give every row of a database's table as text, by its key.
+
+        Args:
+            database: movies or orders.
+            name: the database to look into, where it is one that was put aside; nobody may connect to it.
+        """
+        container, table, key = DATABASES[database]
+        if name is not None:
+            self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        # One line for each row: Python need not hold one document of them all.
+        query = f"SELECT json_build_array({key}, {table}::text) FROM {table}"  # noqa: S608
+        answer = self._node.packed(f'{self._psql(container, name or database)} -c "{query}"')
+        if name is not None:
+            self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        return {str(key): row for key, row in map(json.loads, answer.splitlines())}
+
+    def execute(self, database: str, statement: str, *, name: str = "template1") -> None:
+        """Run a statement as the administrator.
+
+        Args:
+            database: movies or orders; says which server.
+            statement: what is run.
+            name: the database to connect to.
+        """
+        encoded = base64.b64encode(statement.encode()).decode()
+        self._node.run(f"echo {encoded} | base64 -d | {self._psql(DATABASES[database][0], name)}")
+
+    def kept(self, database: str) -> list[str]:
+        """List the databases that restores and their undoing have put aside, the oldest first."""
+        return [
+            name for name in self._databases(DATABASES[database][0]) if name.startswith(f"{database}_before_")
+        ]
+
+    def unfinished(self, name: str = "") -> list[str]:
+        """List what half a backup or half a restore would leave; or only what has this name."""
+        databases = [
+            name
+            for container, *_ in DATABASES.values()
+            for name in self._databases(container)
+            if name.endswith("_restoring")
+        ]
+        files = self._node.run(
+            f"find {ON_THE_MACHINE} {ON_THE_MACHINE}-outgoing -mindepth 1 -maxdepth 1 "
+            "\\( -name '*.partial' -o -name incoming -o -path '*outgoing*' \\) 2>/dev/null || true"
+        ).split()
+        return [left for left in databases + files if name in left]
+
+    def on_the_machine(self, directory: str = ON_THE_MACHINE) -> list[str]:
+        """List the machine's backups, the oldest first."""
+        return sorted(self._node.run(f"ls {directory} 2>/dev/null || true").split())
+
+    def _with_copies(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"backup_local_directory": str(self.copies), **variables}
+
+    def state(self) -> object:
+        """Give what a restore would change: the databases with their identities, and the containers."""
+        return (
+            [self._oids(container) for container, *_ in DATABASES.values()],
+            {
+                name: item["State"]["StartedAt"]
+                for name, item in self._node.inspect("billing-app", "inventory-app").items()
+            },
+            self.unfinished(),
+        )
+
+    def _oids(self, container: str) -> Any:
+        query = "SELECT json_object_agg(datname, oid) FROM pg_database"
+        return self._node.psql(container, self._administrator, "template1", query)
+
+    def _databases(self, container: str) -> list[str]:
+        return sorted(self._oids(container), key=lambda name: (name.rpartition("_")[2], name))
+
+    def _psql(self, container: str, name: str) -> str:
+        return (
+            f"docker exec -i {container} psql --no-psqlrc -v ON_ERROR_STOP=1 -qAt -h /run/postgresql "
+            f"-U {self._administrator} -d {name}"
+        )
+
+
+def damaged_copy(backup: Path, target: Path) -> Path:
+    """Copy a backup, to damage the copy."""
+    shutil.copytree(backup, target)
+    return target
+
+
+def flip_bit(path: Path, position: int) -> None:
+    """Turn over one bit of a file."""
+    with path.open("r+b") as stream:
+        stream.seek(position)
+        (byte,) = stream.read(1)
+        stream.seek(position)
+        stream.write(bytes([byte ^ 1]))

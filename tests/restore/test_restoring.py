@@ -1,0 +1,167 @@
+"""Restoring: after a loss of everything, while it is killed, and what apps and migrations find afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api import Api
+from tests.node.node import Node
+from tests.node.test_databases import ACCOUNTS, BILLING, INVENTORY
+from tests.operations.load import Load
+from tests.operations.operator import Operator, copy_of_sources
+from tests.restore.backups import DATABASES, Backups
+from tests.support import wait_until
+
+pytestmark = pytest.mark.timeout(3600)
+
+# Every kind of character that could get lost: quotes, backslashes, line breaks, tabs, the end of Unicode.
+RANDOM_FILMS = r"""
+INSERT INTO movies (title, description)
+SELECT n || ' ' || left(md5(random()::text), 1 + (random() * 30)::int),
+       (SELECT string_agg(chr((ARRAY[9, 10, 13, 34, 36, 39, 92, 228, 8364, 128512, 1114109])
+                              [1 + (random() * 10)::int]) || md5(random()::text), '')
+        FROM generate_series(0, n % 7))
+FROM generate_series(1, 20000) n
+"""
+RANDOM_ORDERS = r"""
+INSERT INTO orders (order_id, user_id, number_of_items, total_amount, film_id)
+SELECT gen_random_uuid(), chr(92) || chr(39) || md5(random()::text), 1 + (random() * 2147483646)::int,
+       CASE WHEN random() < 0.2 THEN NULL ELSE (random() * 9999999999.99)::numeric(12, 2) END,
+       CASE WHEN random() < 0.5 THEN NULL ELSE (random() * 9e18)::bigint END
+FROM generate_series(1, 20000) n
+"""
+END_LOADING = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'movies_restoring'"
+
+
+def test_everything_is_lost_and_comes_back_row_by_row(
+    backups: Backups, operator: Operator, node: Node, api: Api, env: dict[str, str]
+) -> None:
+    backups.execute("movies", RANDOM_FILMS, name="movies")
+    backups.execute("orders", RANDOM_ORDERS, name="orders")
+    with Load(api) as load:
+        known = {database: backups.rows(database) for database in DATABASES}
+        backup = backups.make()
+    assert load.failed == {}
+    for order in load.orders:
+        api.stored_order(order)
+    after = {database: backups.rows(database) for database in DATABASES}
+
+    node.run("docker rm --force $(docker ps -aq) && docker volume rm $(docker volume ls --quiet)")
+    operator.run("site.yml")
+    assert api.get("/api/movies").json() == {"movies": []}
+
+    result = backups.restore(backup)
+    assert "movies is restored" in result.text
+    for database in DATABASES:
+        restored = backups.rows(database)
+        # All that was there when the backup began, nothing that was never there, and each row as it was.
+        assert known[database].items() <= restored.items() <= after[database].items()
+
+    # The platform is as its description says, and the apps can do their work and no more.
+    assert operator.run("site.yml").changed == 0
+    for described in (INVENTORY, BILLING):
+        facts = node.psql(
+            described.container,
+            env["POSTGRES_USER"],
+            described.name,
+            ACCOUNTS.format(app=described.user(env, described.app), table=described.table),
+        )
+        assert facts["owned"] == 0
+        assert facts["create"] is False
+        assert facts["databases"] == [described.name]
+        assert set(facts["tables"][described.table]) == described.rights
+        assert facts["owner"] == described.user(env, described.migrations)
+    film = api.post("/api/movies", {"title": "After", "description": ""}).json()
+    assert film["id"] > max(map(int, backups.rows("movies").keys() - {str(film["id"])}))
+    assert api.delete(f"/api/movies/{film['id']}").json() == {"deleted": 1}
+    api.stored_order(api.order({"user_id": "after", "number_of_items": 1, "total_amount": "1"}))
+    backups.discard()
+
+
+def test_while_a_database_is_restored_it_is_read_and_orders_wait(
+    backups: Backups, operator: Operator, api: Api
+) -> None:
+    backup = backups.make()
+    before = backups.rows("orders")
+    process = operator.start(
+        "ansible/restore.yml", operate_from=str(backup), operate_database="orders", confirm="yes"
+    )
+    wait_until(lambda: backups.unfinished("orders_restoring"), "it begins", seconds=600)
+    with Load(api) as load:
+        output, _ = process.communicate(timeout=1200)
+    assert process.returncode == 0, output
+    # Not a single order that was accepted meanwhile went into the database that was put aside.
+    assert load.failed == {}
+    for order in load.orders:
+        api.stored_order(order, seconds=120)
+    restored = backups.rows("orders")
+    assert before.items() <= restored.items()
+    assert set(load.orders) <= restored.keys()
+    backups.discard()
+
+
+@pytest.mark.parametrize("victim", ["the run", "the program", "the loading"])
+def test_a_restore_that_is_killed_leaves_the_old_database_and_the_next_one_works(
+    backups: Backups, operator: Operator, node: Node, api: Api, victim: str
+) -> None:
+    backups.execute("movies", RANDOM_FILMS, name="movies")
+    backup = backups.make()
+    before = backups.rows("movies")
+    variables: dict[str, Any] = {"operate_from": str(backup), "operate_database": "movies", "confirm": "yes"}
+
+    def loading() -> bool:
+        return backups.unfinished("movies_restoring") != []
+
+    if victim == "the run":
+        operator.kill_when(loading, "ansible/restore.yml", **variables)
+    else:
+        process = operator.start("ansible/restore.yml", **variables)
+        wait_until(loading, "it loads", seconds=300)
+        if victim == "the program":
+            node.run("kill -9 $(cat /run/play-with-containers-backup/lock)")
+        else:
+            backups.execute("movies", END_LOADING)
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode != 0, output
+    assert backups.kept("movies") == []
+    assert api.get("/api/movies?limit=1").status_code == 200
+    assert backups.rows("movies") == before
+    backups.restore(backup, operate_database="movies", break_lock="yes")
+    assert backups.rows("movies") == before
+    assert backups.unfinished() == []
+    wait_until(
+        lambda: api.post("/api/movies", {"title": "Again", "description": ""}).status_code == 200,
+        "films are taken again",
+    )
+    backups.discard()
+
+
+def test_the_schema_of_an_older_backup_is_brought_forward(
+    backups: Backups, operator: Operator, node: Node, env: dict[str, str], api: Api, tmp_path: Path
+) -> None:
+    backup = backups.make()
+    sources = copy_of_sources(tmp_path)
+    (sources / "inventory-app/inventory_app/migrations/versions/0002_year.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = '0002'\ndown_revision = '0001'\n\n\n"
+        "def upgrade() -> None:\n    op.add_column('movies', sa.Column('year', sa.Integer))\n"
+    )
+    columns = "SELECT json_agg(attname) FROM pg_attribute WHERE attrelid = 'movies'::regclass AND attnum > 0"
+    newer: dict[str, Any] = {"container_build_root": str(sources), "operate_service": "inventory-app"}
+    operator.run("site.yml", **newer)
+    assert "year" in node.psql("inventory-database", env["POSTGRES_USER"], "movies", columns)
+    backups.restore(backup, operate_database="movies")
+    assert "year" in node.psql("inventory-database", env["POSTGRES_USER"], "movies", columns)
+    assert api.get("/api/movies?limit=1").status_code == 200
+    assert operator.run("site.yml", **newer).changed == 0
+    operator.run("site.yml", operate_service="inventory-app")
+    backups.discard()
+
+
+def test_undo_and_discard_have_nothing_to_do_without_a_restore(backups: Backups, operator: Operator) -> None:
+    operator.refused("ansible/restore_undo.yml", "No restore is there to be undone")
+    result = backups.discard()
+    assert "No database of before a restore was kept" in result.text
+    assert result.changed == 0
+    operator.refused("ansible/restore_discard.yml", "Nothing was done", "for good")

@@ -1,0 +1,67 @@
+"""The short part, for every run of all tests: a backup under load, one damaged, one restored, and undone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.api import Api
+from tests.operations.load import Load
+from tests.restore.backups import Backups, damaged_copy, flip_bit
+
+pytestmark = [pytest.mark.quick, pytest.mark.timeout(1200)]
+
+
+def test_a_backup_under_load_comes_back_row_by_row_and_can_be_undone(
+    backups: Backups, api: Api, tmp_path: Path
+) -> None:
+    film = api.post("/api/movies", {"title": "Kept \N{SNOWMAN} 'q' \\ \"", "description": "a\nb\tc"}).json()
+    order = api.order({"user_id": "kept", "number_of_items": 3, "total_amount": "9.99"})
+    api.stored_order(order)
+    with Load(api) as load:
+        backup = backups.make()
+    assert load.failed == {}
+    manifest = json.loads((backup / "manifest.json").read_text())
+    counts = {dump["name"]: dump["rows"][f"public.{dump['name']}"] for dump in manifest["databases"]}
+    assert {path.name for path in backup.iterdir()} == {
+        "movies.dump",
+        "orders.dump",
+        "definitions.json",
+        "manifest.json",
+    }
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (backup, *backup.iterdir()))
+
+    damaged = damaged_copy(backup, tmp_path / "damaged")
+    flip_bit(damaged / "orders.dump", (damaged / "orders.dump").stat().st_size // 2)
+    backups.refused(damaged, "orders.dump was changed or damaged", operate_database="orders")
+
+    # Afterwards all of it is in the old database, and only what the backup has in the new one.
+    for order_id in load.orders:
+        api.stored_order(order_id)
+    before = backups.rows("orders")
+    later = api.order({"user_id": "later", "number_of_items": 1, "total_amount": "1"})
+    api.stored_order(later)
+    result = backups.restore(backup, operate_database="orders")
+    assert f"{len(before) + 1} → {counts['orders']} rows" in result.text
+    kept = backups.kept("orders")[-1]
+    restored = backups.rows("orders")
+    assert len(restored) == counts["orders"]
+    assert restored.items() <= before.items()
+    assert order in restored
+    assert api.get(f"/api/billing/{later}").status_code == 404
+    assert api.get(f"/api/movies/{film['id']}").json() == film
+
+    # The restored database is one to work with.
+    new = api.order({"user_id": "new", "number_of_items": 1, "total_amount": "1"})
+    api.stored_order(new)
+    assert backups.rows("orders", kept).keys() == before.keys() | {later}
+
+    backups.undo()
+    assert backups.rows("orders").keys() == before.keys() | {later}
+    assert api.stored_order(later)["user_id"] == "later"
+    aside = backups.kept("orders")[-1]
+    assert new in backups.rows("orders", aside)
+    backups.discard()
+    assert backups.kept("orders") == []
+    assert backups.unfinished() == []

@@ -176,6 +176,8 @@ def test_an_update_a_rollback_and_the_way_forward(
     assert image_of(node, SERVICE) == first
     operator.run("ansible/rollback.yml", operate_service=SERVICE)
     assert image_of(node, SERVICE) == third
+    assert deploy(operator, pristine).changed == 0, "the next run leaves it there"
+    assert image_of(node, SERVICE) == third
 
     # Of four images, those that were deployed last are kept.
     append(pristine, WSGI, "# a fourth version")

@@ -9,7 +9,7 @@ ANSWER := CALM_ONLY_SUMMARY=1 ansible-playbook
 OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
 	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
 	$(call extra,operate_drain,$(DRAIN)) $(call extra,operate_from,$(FROM)) $(call extra,operate_database,$(DATABASE)) \
-	$(call extra,operate_key,$(KEY)) $(call extra,operate_backups,$(BACKUPS)) \
+	$(call extra,operate_key,$(KEY)) $(call extra,operate_backups,$(BACKUPS)) $(call extra,operate_time,$(TIME)) \
 	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))
 extra = $(if $(2),-e '{"$(1)": "$(2)"}')
 
@@ -133,6 +133,22 @@ restore-discard: ## remove the databases of before restores for good
 .PHONY: update-base
 update-base: ## take the current Debian packages into all images, and roll them out
 	@$(OPERATION) ansible/update_base.yml $(OPERATE)
+
+.PHONY: restore-to
+restore-to: ## DATABASE=movies or orders becomes what it was at TIME='2026-11-24 12:00:00+00' (docs/point-in-time.md)
+	@$(OPERATION) ansible/restore_to.yml $(OPERATE)
+
+.PHONY: restore-to-undo
+restore-to-undo: ## DATABASE=… serves again what it served before `make restore-to`
+	@$(OPERATION) ansible/restore_to_undo.yml $(OPERATE)
+
+.PHONY: restore-to-discard
+restore-to-discard: ## what DATABASE=… served before `make restore-to` is removed for good
+	@$(OPERATION) ansible/restore_to_discard.yml $(OPERATE)
+
+.PHONY: upgrade-postgres
+upgrade-postgres: ## the databases (or DATABASE=…) become what postgres_major says; the old data is kept
+	@$(OPERATION) ansible/upgrade_postgres.yml $(OPERATE)
 
 dead_letters = $(ANSWER) ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from tests.api import Api
 from tests.management_page import ManagementPage
-from tests.settings import ENV_FILE, MANAGEMENT_URL, PLATFORM_URL, load_env
+from tests.settings import ENV_FILE, MANAGEMENT_URL, PLATFORM_URL, Secrets, load_env
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +36,7 @@ def platform_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def env() -> dict[str, str]:
+def env() -> Secrets:
     """The installation's `.env`."""
     return load_env(ENV_FILE)
 

@@ -45,6 +45,13 @@ PATIENCE: Final = float(os.environ.get("PLATFORM_PATIENCE", "1"))
 """Multiplies how long a condition is waited for; more for a slow machine (an emulated one: 10)."""
 
 
-def load_env(path: Path) -> dict[str, str]:
+class Secrets(dict[str, str]):
+    """The content of a `.env`. A test that fails shows its arguments: these are not shown."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} values of a .env>"
+
+
+def load_env(path: Path) -> Secrets:
     """Read the installation's `.env`; raises env_file.EnvFileError when it is wrong."""
-    return dict(load(path))
+    return Secrets(load(path))

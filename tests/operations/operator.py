@@ -115,6 +115,7 @@ def copy_of_repository(target: Path) -> Path:
 
 
 def copy_of_sources(target: Path) -> Path:
-    """Copy srcs/, to build images from a changed copy of it."""
+    """Copy srcs/ into a folder, to build images from a changed copy of it."""
+    target.mkdir(exist_ok=True)
     subprocess.run(["cp", "-a", str(ROOT / "srcs"), str(target)], check=True)
     return target / "srcs"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.api import Api
 from tests.node.node import Node
-from tests.operations.operator import Operator
+from tests.operations.operator import SECONDS, Operator
+from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -41,6 +42,29 @@ def test_an_app_is_scaled_up_and_down_again(operator: Operator, node: Node, api:
         operator.run("ansible/scale.yml", operate_service=service, operate_replicas="1")
     assert running(node, service) == {service}
     assert api.get("/health/ready").status_code == 200
+
+
+def test_a_scale_that_fails_is_told_and_leaves_nothing(operator: Operator, node: Node, api: Api) -> None:
+    scale = operator.start("ansible/scale.yml", operate_service="inventory-app", operate_replicas="2")
+    try:
+        wait_until(
+            lambda: "inventory-app-2" in running(node, "inventory-app") or scale.poll() is not None,
+            "the second replica has started",
+            seconds=600,
+        )
+        # One that never answers never becomes healthy.
+        node.run("docker pause inventory-app-2")
+        output, _ = scale.communicate(timeout=SECONDS)
+    finally:
+        if scale.poll() is None:
+            scale.kill()
+    assert scale.returncode != 0, output
+    text = " ".join(output.split())
+    assert "inventory-app could not be scaled and has as many containers as before" in text
+    assert "inventory-app-2 is" in text
+    assert running(node, "inventory-app") == {"inventory-app"}
+    assert '"inventory-app": 2' not in node.run("cat /etc/play-with-containers/decisions.json 2>&1 || true")
+    assert api.get("/api/movies?limit=1").status_code == 200
 
 
 def test_the_description_says_how_many_there_are(operator: Operator, node: Node) -> None:

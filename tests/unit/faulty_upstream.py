@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,22 +27,55 @@ class Received:
 
 @dataclass
 class FaultyUpstream:
-    """Listens on a loopback port; what it does is said by the last part of the path."""
+    """Listens on a loopback address; what it does is said by the last part of the path.
 
+    Attributes:
+        host: where it listens.
+        port: where it listens; 0 takes a free one.
+        health: what /health/ready says: "ready", "draining" or "unready"; or "says_nothing".
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    health: str = "ready"
     received: list[Received] = field(default_factory=list)
     connections: int = 0
+    ended: int = 0
 
     def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listener = socket.create_server((self.host, self.port), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://{self.host}:{self.port}"
         self._released = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._has_crashed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Stop listening, and let go who waits."""
-        self._released.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        if not self._released.is_set():
+            self._released.set()
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+
+    def crash(self) -> None:
+        """End as a killed process does: nobody listens, and every connection is closed at once."""
+        self.close()
+        with self._lock:
+            self._has_crashed = True
+            for connection in self._open:
+                # The gateway may have closed it already.
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def requests(self, method: str | None = None) -> list[Received]:
+        """What was received, but for health checks."""
+        return [
+            request
+            for request in list(self.received)
+            if "health" not in request.target and method in {None, request.method}
+        ]
 
     def _accept(self) -> None:
         while not self._released.is_set():
@@ -49,6 +83,11 @@ class FaultyUpstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            with self._lock:
+                if self._has_crashed:
+                    connection.close()
+                    return
+                self._open.add(connection)
             self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -58,6 +97,10 @@ class FaultyUpstream:
         except OSError:
             # The gateway has given up: tests do that to it.
             return
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            self.ended += 1
 
     def _answer_all(self, connection: socket.socket) -> None:
         stream = connection.makefile("rb")
@@ -92,6 +135,25 @@ class FaultyUpstream:
         ).encode()
         _send(connection, "200 OK", f"Content-Type: application/json\r\nContent-Length: {len(body)}", body)
         return True
+
+    def ready(self, connection: socket.socket, request: Received) -> bool:
+        """Answer /health/ready."""
+        if self.health == "says_nothing":
+            return self.says_nothing(connection, request)
+        body = json.dumps({"status": self.health, "dependencies": {}}).encode()
+        status = "200 OK" if self.health == "ready" else "503 Service Unavailable"
+        _send(connection, status, f"Content-Length: {len(body)}", body)
+        return True
+
+    def closes_afterwards(self, connection: socket.socket, _request: Received) -> bool:
+        """Answer as a server does that is about to stop."""
+        _send(connection, "200 OK", "Connection: close\r\nContent-Length: 2", b"ok")
+        return False
+
+    def dies_after_answer(self, connection: socket.socket, request: Received) -> bool:
+        """Close the connection without having said so."""
+        self.echo(connection, request)
+        return False
 
     def special_headers(self, connection: socket.socket, _request: Received) -> bool:
         head = (

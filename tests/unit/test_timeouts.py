@@ -11,9 +11,10 @@ import pytest
 from api_gateway_app import settings, slow_clients
 from api_gateway_app.front import limits
 from api_gateway_app.orders.publisher import Publisher
-from api_gateway_app.upstream import pool, relay
+from api_gateway_app.upstream import connection, discovery, probes, relay
 from platform_common import database, health, healthcheck, server
 from platform_common.app import MAXIMUM_BODY_BYTES
+from platform_common.settings import BaseSettings, Environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,13 +26,33 @@ def test_an_app_gives_up_its_database_before_the_gateway_gives_up_the_app() -> N
 
 
 def test_the_gateway_gives_up_an_app_before_it_gives_up_a_client() -> None:
-    assert relay.TURN_SECONDS < pool.CONNECT_SECONDS < settings.UPSTREAM_READ_SECONDS
+    assert relay.TURN_SECONDS < connection.CONNECT_SECONDS < settings.UPSTREAM_READ_SECONDS
     assert settings.UPSTREAM_READ_SECONDS < slow_clients.STALLED_MILLISECONDS / 1000
 
 
 def test_a_client_is_given_up_after_its_grace_and_not_before_its_first_bytes_can_have_come() -> None:
     longest = limits.GRACE_SECONDS + MAXIMUM_BODY_BYTES / limits.MINIMUM_BYTES_PER_SECOND
     assert server.HEADER_SECONDS <= limits.GRACE_SECONDS < longest < 90
+
+
+def test_a_connection_is_given_up_before_the_app_closes_it_for_being_idle() -> None:
+    margin = server.HEADER_SECONDS - connection.IDLE_SECONDS
+    assert margin >= 5
+
+
+def test_a_replica_that_is_about_to_stop_is_out_of_rotation_before_it_closes_its_connections() -> None:
+    drain = BaseSettings.read(Environment({"SERVICE_NAME": "inventory-app"})).drain_seconds
+    assert drain > probes.PROBE_SECONDS * 2
+
+
+def test_a_new_replica_is_found_within_five_seconds() -> None:
+    assert discovery.RESOLVE_SECONDS + probes.LONGEST_PAUSE_SECONDS < 5
+
+
+def test_a_replica_that_hangs_is_found_before_who_waits_for_it_gives_up() -> None:
+    assert health.CHECK_SECONDS < probes.ANSWER_SECONDS
+    found = probes.PROBE_SECONDS + connection.CONNECT_SECONDS + probes.ANSWER_SECONDS
+    assert found * 2 <= settings.UPSTREAM_READ_SECONDS
 
 
 def test_an_order_is_confirmed_or_stored_before_a_thread_is_missed() -> None:

@@ -116,27 +116,6 @@ def _backup_lines(backups: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
-def history(images: Iterable[Mapping[str, Any]], current: str | None) -> list[dict[str, Any]]:
-    """List the images of a service, the newest first.
-
-    Args:
-        images: as the engine lists them.
-        current: the id of the image that its container runs, if it has one.
-    """
-    tagged = [image for image in images if image.get("RepoTags") not in (None, [], ["<none>:<none>"])]
-    return [
-        {
-            "image": image["RepoTags"][0],
-            "tag": image["RepoTags"][0].rpartition(":")[2],
-            "built": image["Labels"].get(BUILT),
-            "revision": image["Labels"].get("play-with-containers.revision") or "unknown",
-            "base_built": image["Labels"].get(BASE_BUILT),
-            "current": image["Id"] == current,
-        }
-        for image in sorted(tagged, key=lambda image: image["Created"], reverse=True)
-    ]
-
-
 def image_names(image: Mapping[str, Any]) -> list[str]:
     """Give the names by which an image is removed: its tags, or its id where it has none."""
     tags = [tag for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"]
@@ -239,7 +218,6 @@ class FilterModule:
         return {
             "status_document": status_document,
             "status_text": status_text,
-            "image_history": history,
             "image_names": image_names,
             "platform_order": platform_order,
         }

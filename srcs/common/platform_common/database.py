@@ -30,6 +30,8 @@ STATEMENT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 7
 POOL_SECONDS: Final = 3
 RETRY_AFTER_SECONDS: Final = 2
+# What the server says to a wrong password; psycopg2 gives no code before there is a connection.
+REFUSAL: Final = "password authentication failed"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,11 +85,7 @@ def make_engine(
     """
     psycopg2.extensions.set_wait_callback(_make_wait(answer_seconds))
 
-    def connect() -> Any:
-        try:
-            password = settings.password.read()
-        except SettingsError as error:
-            raise psycopg2.OperationalError(str(error)) from error
+    def connect_with(password: str) -> Any:
         return psycopg2.connect(
             host=settings.host,
             port=settings.port,
@@ -105,7 +103,7 @@ def make_engine(
 
     return create_engine(
         "postgresql+psycopg2://",
-        creator=connect,
+        creator=_Door(settings.password, connect_with).connect,
         isolation_level=isolation_level,
         pool_size=pool_size,
         max_overflow=0,
@@ -116,6 +114,50 @@ def make_engine(
         pool_recycle=1800,
         use_native_hstore=False,
     )
+
+
+class _Door:
+    """Connects with the password that the file holds now, or else with the one that worked last.
+
+    A new password is in the file before the server knows it. So there is no moment at which a new
+    connection is refused.
+
+    Args:
+        password: the file.
+        connect_with: makes a connection with a password.
+    """
+
+    def __init__(self, password: SecretFile, connect_with: Callable[[str], Any]) -> None:
+        self._file = password
+        self._connect_with = connect_with
+        self._worked: str | None = None
+
+    def connect(self) -> Any:
+        """Return a new connection.
+
+        Raises:
+            psycopg2.OperationalError: there is none to be had, or the file cannot be read.
+        """
+        try:
+            password = self._file.read()
+        except SettingsError as error:
+            raise psycopg2.OperationalError(str(error)) from error
+        attempts = [password]
+        if self._worked is not None and self._worked != password:
+            # The new one again at the end: the server may have learned it in between.
+            attempts += [self._worked, password]
+        for attempt in attempts[:-1]:
+            try:
+                return self._try(attempt)
+            except psycopg2.OperationalError as error:
+                if REFUSAL not in str(error):
+                    raise
+        return self._try(attempts[-1])
+
+    def _try(self, password: str) -> Any:
+        connection = self._connect_with(password)
+        self._worked = password
+        return connection
 
 
 def is_unavailable(error: BaseException) -> bool:

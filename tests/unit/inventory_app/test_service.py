@@ -137,6 +137,40 @@ def test_a_new_password_is_read_when_the_next_connection_is_made(database: Datab
         service.wait_for("/health/ready", 200)
 
 
+def test_a_password_that_the_server_does_not_know_yet_fails_no_request(
+    database: Database, tmp_path: Path
+) -> None:
+    secrets_directory = tmp_path / "secrets"
+    secrets_directory.mkdir()
+    old = (Path(database.app["SECRETS_DIRECTORY"]) / "database_password").read_text()
+    password_file = secrets_directory / "database_password"
+    password_file.write_text(old)
+    variables = {**database.app, "SECRETS_DIRECTORY": str(secrets_directory), "WORKERS": "1"}
+    user = database.app["DATABASE_USER"]
+
+    def end_its_connections() -> None:
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'inventory-app'"
+        )
+
+    with running_app("inventory_app", tmp_path / "app", variables) as service:
+        service.wait_for("/health/ready", 200)
+        try:
+            password_file.write_text("the next password")
+            end_its_connections()
+            assert service.get("/api/movies").status == 200
+            database.execute(f"ALTER ROLE {user} PASSWORD 'the next password'")
+            end_its_connections()
+            assert service.get("/api/movies").status == 200
+            # What worked once is no way in when neither the file nor the server knows it any more.
+            password_file.write_text("a wrong password")
+            database.execute(f"ALTER ROLE {user} PASSWORD 'another one'")
+            end_its_connections()
+            assert service.get("/api/movies").status == 503
+        finally:
+            database.execute(f"ALTER ROLE {user} PASSWORD '{old.strip()}'")
+
+
 def test_a_candidate_is_ready_before_the_schema_is_new(database: Database, tmp_path: Path) -> None:
     database.execute("ALTER TABLE movies RENAME TO movies_of_old")
     try:

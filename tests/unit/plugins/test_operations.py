@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import subprocess
@@ -12,9 +13,9 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 
 
-def load(name: str) -> ModuleType:
+def load(name: str, directory: str = "ansible/plugins/filter") -> ModuleType:
     """Import a filter plugin, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"ansible/plugins/filter/{name}.py")
+    spec = importlib.util.spec_from_file_location(name, ROOT / directory / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -24,6 +25,34 @@ def load(name: str) -> ModuleType:
 
 run_lock = load("run_lock")
 status = load("status")
+deployments = load("deployments", "roles/container/filter_plugins")
+survey = load("survey", "roles/container/filter_plugins")
+renamed = load("postgres_renamed", "roles/postgres/filter_plugins")
+
+
+def image(tag: str, created: int) -> dict[str, Any]:
+    """An image of the service `app`, as the engine lists it."""
+    labels = {"play-with-containers.built": str(created)}
+    return {"Id": f"id-{tag}", "Created": created, "RepoTags": [f"app:{tag}"], "Labels": labels}
+
+
+def order(record: str, running: str, *, tags: str = "abcd") -> str:
+    """Give the tags of images that were built in the order a, b, c, d, as they are listed.
+
+    Args:
+        record: the deployments, each a tag; a capital is one that an operator chose.
+        running: tag of the image that runs.
+        tags: of the images that there are.
+    """
+    lines = [
+        f"2026-01-01T00:00:0{number}Z app {tag.lower()} {'chosen' if tag.isupper() else 'described'}"
+        for number, tag in enumerate(record)
+    ]
+    lines.insert(1, "2026-01-01T00:00:00Z another x described")
+    images = [image(tag, number) for number, tag in enumerate(tags)]
+    entries = deployments.by_deployment(images, "\n".join(lines), "app", f"id-{running}")
+    assert [entry["tag"] for entry in entries if entry["current"]] == [running]
+    return "".join(entry["tag"] for entry in entries)
 
 
 def test_a_lock_tells_who_has_it_since_when_and_with_what() -> None:
@@ -62,18 +91,87 @@ def test_the_order_of_containers_is_that_of_the_description_then_by_number() -> 
     assert [item[-1] for item in ordered] == ["database", "app", "app-2", "app-10", "unknown"]
 
 
-def test_the_history_is_newest_first_and_leaves_out_what_has_no_name() -> None:
-    def image(number: int, tags: list[str] | None) -> dict[str, Any]:
-        return {
-            "Id": f"id{number}",
-            "Created": number,
-            "RepoTags": tags,
-            "Labels": {status.BUILT: str(number)},
-        }
+def test_what_was_deployed_last_is_first_in_the_history_whenever_it_was_built() -> None:
+    assert order("abc", "c") == "cbad"
+    assert order("bca", "a") == "acbd"
+    # Where nothing is on record, the newest is first.
+    assert order("", "c") == "dcba"
 
-    images = [image(1, ["app:a"]), image(3, ["app:c"]), image(2, None), image(4, ["<none>:<none>"])]
-    entries = status.history(images, "id1")
-    assert [(entry["tag"], entry["current"]) for entry in entries] == [("c", False), ("a", True)]
+
+def test_what_is_below_the_running_image_is_what_ran_before_it() -> None:
+    # Back from c to b, and then a fix d: b ran before d.
+    assert order("abcBd", "d") == "dbca"
+    # Back from c to b: what ran before b is a, and c is the way forward.
+    assert order("abcB", "b", tags="abc") == "cba"
+    assert order("abcBA", "a", tags="abc").endswith("a")
+    # The oldest one deployed again: what ran before it was built after it.
+    assert order("abca", "a", tags="abc") == "acb"
+
+
+def test_the_history_leaves_out_what_has_no_name_and_a_line_that_is_no_deployment() -> None:
+    nameless = [{**image("x", 9), "RepoTags": tags} for tags in (None, ["<none>:<none>"])]
+    entries = deployments.by_deployment(
+        [image("a", 1), *nameless], "not a record of ours, at all", "app", None
+    )
+    assert [(entry["tag"], entry["deployed"]) for entry in entries] == [("a", None)]
+
+
+def test_a_secret_is_written_when_its_content_its_owner_or_its_mode_is_another() -> None:
+    def file(content: str, mode: str = "0400", uid: int = 7) -> dict[str, Any]:
+        checksum = hashlib.sha256(content.encode()).hexdigest()
+        return {"mode": mode, "uid": uid, "gid": 7, "checksum": checksum}
+
+    directory = {"mode": "0500", "uid": 7, "gid": 7, "checksum": None}
+    files = {
+        "/d": directory,
+        "/d/same": file("1"),
+        "/d/content": file("2"),
+        "/d/mode": file("1", mode="0444"),
+        "/d/owner": file("1", uid=0),
+    }
+    secrets = dict.fromkeys(["same", "content", "mode", "owner", "missing"], "1")
+    assert survey.secrets_to_write(secrets, files, "/d", 7) == ["content", "mode", "owner", "missing"]
+    assert survey.secrets_to_write(secrets, {**files, "/d": {**directory, "mode": "0755"}}, "/d", 7) == list(
+        secrets
+    )
+    assert survey.secrets_to_write(secrets, {}, "/d", 7) == list(secrets)
+
+
+def test_surplus_replicas_are_those_of_the_service_the_highest_number_first() -> None:
+    containers = {"app": "app", "app-2": "app", "app-10": "app", "app-candidate": "app", "app-3": "app-3"}
+    assert survey.surplus_replicas(containers, "app", ["app"]) == ["app-10", "app-2"]
+    assert survey.surplus_replicas(containers, "app", ["app", "app-2", "app-10"]) == []
+
+
+def test_a_survey_knows_images_by_name_containers_by_service_and_files_by_path() -> None:
+    engine = {
+        "images": [{"RepoTags": ["a:1", "a:2"]}, {"RepoTags": None}],
+        "containers": [{"Names": ["/a"], "Labels": {"play-with-containers.service": "b"}}],
+    }
+    files = [{"path": "/d", "mode": "0500", "uid": 1, "gid": 2, "size": 3}]
+    assert survey.container_survey(engine, files) == {
+        "images": ["a:1", "a:2"],
+        "containers": {"a": "b"},
+        "files": {"/d": {"mode": "0500", "uid": 1, "gid": 2, "checksum": None}},
+    }
+
+
+def test_names_that_data_was_made_with_are_compared_and_a_fresh_server_has_none() -> None:
+    entry = {
+        "name": "server",
+        "database": "orders",
+        "owner": {"user": "owner"},
+        "app": {"user": "app"},
+    }
+    assert renamed.postgres_renamed({"databases": None, "apps": None}, entry) == []
+    assert (
+        renamed.postgres_renamed({"databases": {"orders": "owner", "more": "x"}, "apps": ["app"]}, entry)
+        == []
+    )
+    [sentence] = renamed.postgres_renamed({"databases": {"shop": "owner"}, "apps": ["app"]}, entry)
+    assert "shop" in sentence
+    sentences = renamed.postgres_renamed({"databases": {"orders": "old"}, "apps": ["former"]}, entry)
+    assert [("old" in sentences[0]), ("former" in sentences[1])] == [True, True]
 
 
 def test_sizes_and_ages_are_written_for_people() -> None:

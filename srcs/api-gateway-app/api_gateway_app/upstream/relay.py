@@ -22,13 +22,10 @@ from flask import Request, Response
 
 from api_gateway_app.front.downloads import Download
 from api_gateway_app.metrics import UPSTREAM_REQUESTS
+from api_gateway_app.upstream.connection import UnusableAnswer, UpstreamFailed, UpstreamTimeout
 from api_gateway_app.upstream.headers import request_headers, response_headers
-from api_gateway_app.upstream.pool import (
-    ConnectionPool,
-    Exchange,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from api_gateway_app.upstream.pool import Pool
+from api_gateway_app.upstream.rotation import Exchange
 from platform_common.problems import Problem
 from platform_common.request_context import REQUEST_ID_HEADER, request_id_var
 from platform_common.validation import read_body
@@ -51,7 +48,7 @@ _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 class Upstream:
-    """An app behind the gateway.
+    """An app behind the gateway, with all of its replicas.
 
     Args:
         name: its name for people, such as inventory-app.
@@ -71,10 +68,11 @@ class Upstream:
         spool_bytes: int = 16 << 20,
     ) -> None:
         self.name = name
-        self._pool = ConnectionPool(url, threads, read_seconds)
+        self._pool = Pool(name, url, threads, read_seconds)
         self._turns = threading.BoundedSemaphore(max(1, threads - max(2, threads // 4)))
         self._downloads = threading.BoundedSemaphore(max(1, threads // 4))
         self._spool = _Spool(spool_bytes)
+        self._answered = UPSTREAM_REQUESTS.labels(name, "answered")
 
     def pass_through(self, request: Request) -> Response:
         """Send `request` on and return the answer, both unchanged but for the hop-by-hop headers.
@@ -90,13 +88,16 @@ class Upstream:
         if not self._turns.acquire(timeout=TURN_SECONDS):
             raise self._problem(503, "is busy", "busy")
         try:
-            exchange = self._pool.request(
-                request.method, _target(request.environ), headers, body if has_body else None
+            response = self._pool.request(
+                request.method,
+                _target(request.environ),
+                headers,
+                body if has_body else None,
+                lambda exchange: self._answer(request.method, exchange),
             )
-            response = self._answer(request.method, exchange)
         except UpstreamTimeout as error:
             raise self._problem(504, "did not answer in time", "timeout", error) from error
-        except UpstreamUnreachable as error:
+        except UpstreamFailed as error:
             raise self._problem(502, "cannot be reached", "unreachable", error) from error
         except http.client.InvalidURL as error:
             raise Problem(
@@ -104,35 +105,31 @@ class Upstream:
             ) from error
         finally:
             self._turns.release()
-        UPSTREAM_REQUESTS.labels(self.name, "answered").inc()
+        self._answered.inc()
         return response
 
     def check(self, path: str = "/health/ready") -> Mapping[str, Any]:
         """Say whether the upstream is ready to work, for /health/ready."""
+        headers = [(REQUEST_ID_HEADER, "health-check")]
         try:
-            exchange = self._pool.request("GET", path, [(REQUEST_ID_HEADER, "health-check")], None)
-        except (UpstreamTimeout, UpstreamUnreachable) as error:
+            status = self._pool.request("GET", path, headers, None, _status)
+        except UpstreamFailed as error:
             return {"status": "down", "reason": type(error).__name__}
-        try:
-            exchange.response.read()
-        finally:
-            exchange.finish()
-        if exchange.response.status != HTTPStatus.OK:
-            return {"status": "down", "reason": f"it answers {exchange.response.status}"}
+        if status != HTTPStatus.OK:
+            return {"status": "down", "reason": f"it answers {status}"}
         return {"status": "up"}
 
     def _answer(self, method: str, exchange: Exchange) -> Response:
         upstream = exchange.response
         headers = response_headers(upstream.getheaders())
         if method == "HEAD" or upstream.status in _BODILESS:
-            upstream.read()
+            exchange.read(IN_MEMORY_BYTES)
             exchange.finish()
             return _response(upstream.status, headers, b"")
         if upstream.length is None and not upstream.chunked:
             # It would end with the connection: an upstream that died would look like one that is done.
-            exchange.abandon()
-            raise UpstreamUnreachable("it does not say how long its answer is")
-        start = _read(exchange, IN_MEMORY_BYTES)
+            raise UnusableAnswer("it does not say how long its answer is")
+        start = exchange.read(IN_MEMORY_BYTES)
         if upstream.isclosed():
             exchange.finish()
             return _response(upstream.status, _with_length(headers, len(start)), start)
@@ -151,7 +148,7 @@ class Upstream:
                 spool = self._spool.file()
                 download.closes(spool.close)
                 spool.write(start)
-                while chunk := _read(exchange, CHUNK_BYTES):
+                while chunk := exchange.read(CHUNK_BYTES):
                     spool.write(chunk)
                 exchange.finish()
                 size = spool.rewind()
@@ -271,30 +268,19 @@ class _Answer(Download):
             action()
 
 
-def _read(exchange: Exchange, size: int) -> bytes:
-    """Read up to `size` bytes of an answer; fewer only at its end, where the answer is closed."""
-    upstream = exchange.response
-    if upstream.isclosed():
-        return b""
-    try:
-        data = upstream.read(size)
-    except TimeoutError as error:
-        exchange.abandon()
-        raise UpstreamTimeout("it stopped in the middle of its answer") from error
-    except (http.client.HTTPException, OSError) as error:
-        exchange.abandon()
-        raise UpstreamUnreachable("it broke off in the middle of its answer") from error
-    if len(data) < size and upstream.length:
-        exchange.abandon()
-        raise UpstreamUnreachable("it broke off in the middle of its answer")
-    return data
+def _status(exchange: Exchange) -> int:
+    """Receive an answer of which only the status counts."""
+    while exchange.read(CHUNK_BYTES):
+        pass
+    exchange.finish()
+    return exchange.response.status
 
 
 def _rest(exchange: Exchange, start: bytes) -> Iterator[bytes]:
     """Yield `start` and then what follows, as it comes."""
     for position in range(0, len(start), SENT_BYTES):
         yield start[position : position + SENT_BYTES]
-    while chunk := _read(exchange, SENT_BYTES):
+    while chunk := exchange.read(SENT_BYTES):
         yield chunk
 
 

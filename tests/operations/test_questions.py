@@ -31,6 +31,8 @@ def test_the_status_as_json_tells_what_runs(operator: Operator, node: Node) -> N
     assert document["order_store_depth"] == 0
     assert 0 < document["disk"]["free"] < document["disk"]["size"]
     assert document["missing"] == []
+    assert document["backups"]["directory"] == "/var/backups/play-with-containers"
+    assert document["backups"]["failed"] is False
 
 
 def test_the_status_for_people_is_a_table_with_a_line_for_each_container(operator: Operator) -> None:
@@ -40,6 +42,7 @@ def test_the_status_for_people_is_a_table_with_a_line_for_each_container(operato
     assert {line.split()[0] for line in lines[1:] if " healthy " in line} >= set(NAMES)
     assert "billing_queue: " in output
     assert "disk: " in output
+    assert "backups: " in output
 
 
 def test_the_logs_are_the_services_own_lines(operator: Operator, api: Api) -> None:

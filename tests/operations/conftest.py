@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.api import Api
+from tests.long_tests import skip_long_tests
 from tests.node.conftest import node
 from tests.operations.load import Load
 from tests.operations.operator import Operator, copy_of_sources
@@ -16,12 +16,7 @@ __all__ = ["node"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get("PLATFORM_OPERATIONS") == "all":
-        return
-    skip = pytest.mark.skip(reason="takes long: PLATFORM_OPERATIONS=all (make test-operations)")
-    for item in items:
-        if "tests/operations/" in str(item.path) and item.get_closest_marker("quick") is None:
-            item.add_marker(skip)
+    skip_long_tests(items, "operations", "PLATFORM_OPERATIONS", "make test-operations")
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from tests.long_tests import skip_long_tests
 from tests.node.conftest import node
 from tests.node.node import Node
 from tests.operations.operator import Operator
@@ -15,12 +15,7 @@ __all__ = ["node"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get("PLATFORM_RESTORE") == "all":
-        return
-    skip = pytest.mark.skip(reason="takes long: PLATFORM_RESTORE=all (make test-restore)")
-    for item in items:
-        if "tests/restore/" in str(item.path) and item.get_closest_marker("quick") is None:
-            item.add_marker(skip)
+    skip_long_tests(items, "restore", "PLATFORM_RESTORE", "make test-restore")
 
 
 @pytest.fixture(scope="session")

@@ -70,22 +70,40 @@ def _killed(name: str, platform: Platform) -> Iterator[None]:
 
 
 @contextmanager
-def _frozen(name: str, platform: Platform, *, which: slice = slice(None)) -> Iterator[None]:
+def _frozen(name: str, platform: Platform) -> Iterator[None]:
+    """All of a container stands still for a while."""
+    with _stopped(platform, platform.pids(name)):
+        yield
+
+
+@contextmanager
+def _worker_frozen(name: str, platform: Platform) -> Iterator[None]:
+    """One worker of an app's server stands still, and with it a part of the requests."""
+    with _stopped(platform, [platform.workers(name)[-1]]):
+        yield
+
+
+@contextmanager
+def _stopped(platform: Platform, processes: list[int]) -> Iterator[None]:
     """SIGSTOP; at the end SIGCONT to those processes that still exist."""
-    processes = " ".join(map(str, platform.pids(name)[which]))
-    platform.run(f"kill -STOP {processes}")
+    _signal(platform, "STOP", processes)
     try:
         yield
     finally:
-        platform.run(f"for pid in {processes}; do [ ! -e /proc/$pid ] || kill -CONT $pid; done")
+        _signal(platform, "CONT", processes)
+
+
+def _signal(platform: Platform, signal: str, processes: list[int]) -> None:
+    # A health check may have ended since its process was listed.
+    numbers = " ".join(map(str, processes))
+    platform.run(f"for pid in {numbers}; do kill -{signal} $pid || [ ! -e /proc/$pid ] || exit 1; done")
 
 
 @contextmanager
 def _frozen_and_killed(name: str, platform: Platform) -> Iterator[None]:
     """What was given to it while it stood still was never worked on: a promise must not rest on that."""
     before = platform.started_at(name)
-    processes = " ".join(map(str, platform.pids(name)))
-    platform.run(f"kill -STOP {processes}")
+    _signal(platform, "STOP", platform.pids(name))
     try:
         yield
     finally:
@@ -253,11 +271,11 @@ CATALOGUE: Final = tuple(
         _cuts(),
         _broker_faults(),
         _of_the_node(),
-        # The last process of the list is a worker of the server: half of the gateway hangs.
+        # Half of the gateway hangs.
         [
             Fault(
                 "freeze a worker of api-gateway-app",
-                partial(_frozen, GATEWAY, which=slice(-1, None)),
+                partial(_worker_frozen, GATEWAY),
                 frozenset({GATEWAY}),
                 (FREEZE_SECONDS, FREEZE_SECONDS),
                 excuses=True,

@@ -22,7 +22,8 @@ def test_what_else_it_mounts_is_read_only(node: Node, service: Service) -> None:
 
 def test_a_database_and_the_broker_keep_their_data_on_their_volume(node: Node) -> None:
     script = (
-        'case "$HOSTNAME" in *-database) df --output=target "$PGDATA" | tail -1;; '
+        'case "$HOSTNAME" in *-database) df --output=target "$(psql -X -qAt -h /run/postgresql '
+        '-U "$POSTGRES_USER" -d postgres -c "SHOW data_directory")" | tail -1;; '
         "rabbitmq) df --output=target /var/lib/rabbitmq/data | tail -1;; esac"
     )
     for name, answer in node.in_each(script).items():

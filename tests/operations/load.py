@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from types import TracebackType
 from typing import Any, Self
 
 import requests
 from tests.api import Api
+from tests.clients import Clients
 from tests.support import wait_until
 
 CLIENTS = 4
 ATTEMPT_SECONDS = 0.1
 
 
-class Load:
+class Load(Clients):
     """Reads movies and posts orders, from several clients, for as long as the `with` block lasts.
 
     Attributes:
@@ -26,10 +25,8 @@ class Load:
     """
 
     def __init__(self, api: Api, *, clients: int = CLIENTS) -> None:
+        super().__init__(clients)
         self._api = api
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
         self._last_success = 0.0
         self.outcomes: Counter[str] = Counter()
         self.orders: list[str] = []
@@ -37,17 +34,9 @@ class Load:
 
     def __enter__(self) -> Self:
         self._last_success = time.monotonic()
-        for thread in self._threads:
-            thread.start()
+        super().__enter__()
         wait_until(lambda: self.total >= CLIENTS, "the load has begun")
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     @property
     def total(self) -> int:

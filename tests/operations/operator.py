@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 from tests.settings import ENV_FILE, PATIENCE, ROOT
 from tests.support import wait_until
 
@@ -103,8 +104,18 @@ class Operator:
             assert process.poll() is None, "the run ended before that moment"
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                kill_with_children(process.pid)
             process.communicate()
+
+
+def kill_with_children(pid: int) -> None:
+    """Kill a process and all it has started: Ansible's workers are in sessions of their own."""
+    process = psutil.Process(pid)
+    # Stopped first, it starts no more of them.
+    process.suspend()
+    for victim in (*process.children(recursive=True), process):
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
 
 
 def copy_of_repository(target: Path) -> Path:

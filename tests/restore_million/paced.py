@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from tests.api import Api
+from tests.clients import Clients
 
 CLIENTS: Final = 8
 
 
-class Paced:
+class Paced(Clients):
     """Reads movies and posts orders at a fixed rate for as long as the `with` block lasts.
 
     A request's time counts from when it was due, so that one slow answer does not hide those behind it.
@@ -23,25 +22,11 @@ class Paced:
     """
 
     def __init__(self, api: Api, rate: float) -> None:
+        super().__init__(CLIENTS)
         self._api = api
         self._interval = CLIENTS / rate
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
-        self._lock = threading.Lock()
         self.seconds: list[float] = []
         self.failed: list[str] = []
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def percentile(self, part: float) -> float:
         """Give the time, in milliseconds, within which this part of the requests was answered."""

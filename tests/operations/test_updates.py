@@ -56,9 +56,9 @@ def leftovers(node: Node) -> list[str]:
     return [name for name in names if name.endswith(("-candidate", "-next", "-previous", "-migration"))]
 
 
-def append(sources: Path, file: str, line: str) -> None:
-    with (sources / file).open("a") as stream:
-        stream.write(line + "\n")
+def append(sources: Path, name: str, line: str) -> None:
+    file = sources / name
+    file.write_text(f"{file.read_text()}{line}\n")
 
 
 def psql(statement: str) -> str:
@@ -136,7 +136,7 @@ def test_a_build_goes_through_the_proxy_that_is_named_and_one_that_fails_touches
 
 def with_note(sources: Path) -> None:
     """Make a version that adds a column to its table, and needs it."""
-    append(sources, "inventory-app/inventory_app/migrations/versions/0002_note.py", MIGRATION)
+    (sources / "inventory-app/inventory_app/migrations/versions/0002_note.py").write_text(MIGRATION)
     append(sources, WSGI, NEEDS_THE_COLUMN)
 
 
@@ -241,7 +241,7 @@ def test_what_was_changed_or_removed_by_hand_is_put_right(operator: Operator, no
 def test_the_gateway_is_replaced_within_five_seconds_and_loses_no_order(
     operator: Operator, api: Api, sources: Path
 ) -> None:
-    append(sources, "api-gateway-app/api_gateway_app/wsgi.py", "# another version")
+    append(sources, "api-gateway-app/api_gateway_app/asgi.py", "# another version")
     with Load(api) as load:
         deploy(operator, sources, "api-gateway-app")
     print(f"gateway: {load.longest_silence:.1f} s without an answer, of {load.total} requests {load.failed}")

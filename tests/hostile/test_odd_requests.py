@@ -12,7 +12,7 @@ from tests.api import Api
 from tests.raw import RawConnection, exchange
 
 HEAD = "POST /api/movies/0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-HIDDEN = "GET /api/movies?limit=1&hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+HIDDEN = "GET /api/movies?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = "Transfer-Encoding: chunked\r\n"
 
 

@@ -126,7 +126,7 @@ def test_a_build_goes_through_the_proxy_that_is_named_and_one_that_fails_touches
     operator.refused(
         "site.yml",
         "could not be built; what runs was not touched",
-        "Cannot connect to proxy",
+        "Connection refused",
         container_build_root=str(sources),
         operate_service=SERVICE,
         platform_proxy={"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"},
@@ -166,7 +166,7 @@ def test_an_update_a_rollback_and_the_way_forward(
     # It ends with another change of the sources.
     append(sources, WSGI, "# a third version")
     result = deploy(operator, sources)
-    assert "as decided" not in result.text
+    assert "as decided with `make rollback`" not in result.text
     third = image_of(node, SERVICE)
     assert third not in {first, second}
     assert listed(operator) == [third, first, second], "what ran before is below what runs"
@@ -198,12 +198,8 @@ def test_an_update_a_rollback_and_the_way_forward(
     finally:
         node.run(psql("ALTER TABLE movies ADD COLUMN note text"))
     assert image_of(node, SERVICE) == fourth
-    assert "as decided" not in deploy(operator, pristine).text
+    assert "as decided with `make rollback`" not in deploy(operator, pristine).text
     assert api.get("/api/movies?limit=1").status_code == 200
-
-
-def test_a_service_with_one_image_has_nothing_to_go_back_to(operator: Operator) -> None:
-    operator.refused("ansible/rollback.yml", "no previous image", operate_service="inventory-database")
 
 
 @pytest.mark.parametrize("helper", ["candidate", "previous"])

@@ -80,7 +80,8 @@ class Backups:
         answer = self._node.packed(f'{self._psql(container, name or database)} -c "{query}"')
         if name is not None:
             self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        return {str(key): row for key, row in map(json.loads, answer.splitlines())}
+        # Not splitlines: it also splits at U+0085 and U+2028, which may stand in a text.
+        return {str(key): row for key, row in map(json.loads, answer.rstrip("\n").split("\n")) if answer}
 
     def execute(self, database: str, statement: str, *, name: str = "template1") -> None:
         """Run a statement as the administrator.

@@ -71,7 +71,7 @@ test-backlog: ## a million orders wait in the broker, and all of them are stored
 	FAULTS_TESTS=backlog BACKLOG_ORDERS=$(ORDERS) molecule test -s faults --no-command-borders
 
 .PHONY: test-operations
-test-operations: ## everything an operator does, on a fresh node, under load (about half an hour)
+test-operations: ## everything an operator does, on a fresh node, under load (an hour or more)
 	molecule test --no-command-borders --scenario-name operations
 
 .PHONY: test-restore

@@ -71,12 +71,13 @@ def test_an_image_that_does_not_exist_is_not_gone_back_to(operator: Operator) ->
     )
 
 
-@quick
 # Here, before the other tests have made images.
+@quick
 def test_a_service_with_one_image_has_nothing_to_go_back_to(operator: Operator) -> None:
     operator.refused("ansible/rollback.yml", "no previous image", operate_service="inventory-database")
 
 
+@quick
 def test_nothing_is_removed_without_a_yes(operator: Operator, node: Node) -> None:
     before = node.run("docker ps -aq")
     operator.refused("ansible/remove.yml", "Nothing was done", "ALL ITS DATA", operate_volumes="yes")

@@ -72,7 +72,6 @@ def test_an_image_that_does_not_exist_is_not_gone_back_to(operator: Operator) ->
 
 
 # Here, before the other tests have made images.
-@quick
 def test_a_service_with_one_image_has_nothing_to_go_back_to(operator: Operator) -> None:
     operator.refused("ansible/rollback.yml", "no previous image", operate_service="inventory-database")
 

@@ -81,7 +81,7 @@ class Backups:
         if name is not None:
             self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         # Not splitlines: it also splits at U+0085 and U+2028, which may stand in a text.
-        return {str(key): row for key, row in map(json.loads, answer.rstrip("\n").split("\n")) if answer}
+        return {str(key): row for key, row in map(json.loads, filter(None, answer.split("\n")))}
 
     def execute(self, database: str, statement: str, *, name: str = "template1") -> None:
         """Run a statement as the administrator.

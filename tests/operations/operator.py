@@ -19,6 +19,8 @@ from tests.support import wait_until
 
 INVENTORY: Final = os.environ.get("PLATFORM_INVENTORY", str(ROOT / "inventory.ini"))
 SECONDS: Final = 1500 * PATIENCE
+# A task that hangs fails before its test is given up, and says which one it is.
+TASK_SECONDS: Final = int(600 * PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Operator:
             ["ansible-playbook", "-i", INVENTORY, playbook, "-e", json.dumps(extra), *arguments],
             cwd=self._root,
             env=_without_colour(os.environ)
-            | {"ANSIBLE_CONFIG": str(self._root / "ansible.cfg")}
+            | {"ANSIBLE_CONFIG": str(self._root / "ansible.cfg"), "ANSIBLE_TASK_TIMEOUT": str(TASK_SECONDS)}
             | ({"CALM_ONLY_SUMMARY": "1"} if answer_only else {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -77,7 +79,7 @@ class Operator:
         """Run a playbook to its end, whatever that is."""
         started = time.monotonic()
         process = self.start(playbook, *arguments, answer_only=answer_only, **variables)
-        output, _ = process.communicate(timeout=SECONDS)
+        output = finish(process)
         return Result(process.returncode, output, time.monotonic() - started)
 
     def run(self, playbook: str, *arguments: str, answer_only: bool = False, **variables: Any) -> Result:
@@ -106,6 +108,21 @@ class Operator:
             if process.poll() is None:
                 kill_with_children(process.pid)
             process.communicate()
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a playbook, and give what it printed; one that hangs shows where, and is killed."""
+    try:
+        return process.communicate(timeout=SECONDS)[0]
+    except BaseException:
+        processes = subprocess.run(
+            ["ps", "axfww", "-o", "pid,stat,etimes,wchan:20,args"], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        kill_with_children(process.pid)
+        print("What ran when the playbook was given up:")
+        print("\n".join(line[:300] for line in processes if not line.endswith("]")))
+        print(f"Its output:\n{process.communicate()[0]}")
+        raise
 
 
 def kill_with_children(pid: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.api import Api
 from tests.node.node import Node
-from tests.operations.operator import SECONDS, Operator
+from tests.operations.operator import Operator, finish
 from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
@@ -54,7 +54,7 @@ def test_a_scale_that_fails_is_told_and_leaves_nothing(operator: Operator, node:
         )
         # One that never answers never becomes healthy.
         node.run("docker pause inventory-app-2")
-        output, _ = scale.communicate(timeout=SECONDS)
+        output = finish(scale)
     finally:
         if scale.poll() is None:
             scale.kill()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.api import Api
 from tests.node.node import Node
-from tests.operations.operator import Operator
+from tests.operations.operator import Operator, finish
 from tests.restore.backups import ON_THE_MACHINE, Backups
 from tests.support import wait_until
 
@@ -73,7 +73,7 @@ def test_a_backup_whose_process_is_killed_leaves_nothing_and_the_next_one_works(
         lambda: node.run(f"ls -d {ON_THE_MACHINE}/*.partial/movies.dump 2>/dev/null || true"), "it writes"
     )
     node.run("kill -9 $(cat /run/play-with-containers-backup/lock)")
-    output, _ = process.communicate(timeout=600)
+    output = finish(process)
     assert process.returncode != 0
     assert "was killed. Run it again." in " ".join(output.split())
     assert [name for name in backups.on_the_machine() if not name.endswith(".partial")] == before

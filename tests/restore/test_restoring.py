@@ -10,7 +10,7 @@ from tests.api import Api
 from tests.node.node import Node
 from tests.node.test_databases import ACCOUNTS, BILLING, INVENTORY
 from tests.operations.load import Load
-from tests.operations.operator import Operator, copy_of_sources
+from tests.operations.operator import Operator, copy_of_sources, finish
 from tests.restore.backups import DATABASES, Backups
 from tests.support import wait_until
 
@@ -90,7 +90,7 @@ def test_while_a_database_is_restored_it_is_read_and_orders_wait(
     )
     wait_until(lambda: backups.unfinished("orders_restoring"), "it begins", seconds=600)
     with Load(api) as load:
-        output, _ = process.communicate(timeout=1200)
+        output = finish(process)
     assert process.returncode == 0, output
     # Not a single order that was accepted meanwhile went into the database that was put aside.
     assert load.failed == {}
@@ -123,7 +123,7 @@ def test_a_restore_that_is_killed_leaves_the_old_database_and_the_next_one_works
             node.run("kill -9 $(cat /run/play-with-containers-backup/lock)")
         else:
             backups.execute("movies", END_LOADING)
-        output, _ = process.communicate(timeout=900)
+        output = finish(process)
         assert process.returncode != 0, output
     assert backups.kept("movies") == []
     assert api.get("/api/movies?limit=1").status_code == 200

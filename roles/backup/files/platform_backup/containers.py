@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final
 
 from platform_backup.problem import BackupProblem
 
-# Nobody's request waits for a backup: the lowest priority for processor and disk.
-QUIETLY: Final = ("nice", "-n", "19", "ionice", "-c", "3")
 APPLICATION: Final = "play-with-containers-backup"
+# A tenth of the processor where others want it too, and the disk after them. The lowest priority would be
+# next to none, and a snapshot would stay open for as long as the machine is busy.
+_NICENESS: Final = 10
+
+
+def let_requests_go_first() -> None:
+    """Lower the priority of this process and of the commands that it runs in containers."""
+    os.nice(max(0, _NICENESS - os.nice(0)))
 
 
 def inside(container: str, *command: str) -> list[str]:
-    """Give the command line that runs a command in a container, with our standard input."""
-    return ["docker", "exec", "-i", "-e", f"PGAPPNAME={APPLICATION}", container, *QUIETLY, *command]
+    """Give the command line that runs a command in a container, with our standard input and our priority."""
+    priority = ("nice", "-n", str(os.nice(0)))
+    return ["docker", "exec", "-i", "-e", f"PGAPPNAME={APPLICATION}", container, *priority, *command]
 
 
 def ask(container: str, *command: str, seconds: float = 60) -> str:
@@ -35,9 +44,7 @@ def ask(container: str, *command: str, seconds: float = 60) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BackupProblem(
-            f"{container} did not answer within {seconds:.0f} s: `make status` shows how it is."
-        ) from error
+        raise BackupProblem(no_answer(container, seconds)) from error
     if done.returncode != 0:
         raise BackupProblem(f"{container}: {command[0]} failed: {last_line(done.stderr or done.stdout)}")
     return done.stdout
@@ -57,6 +64,23 @@ def running(
             process.kill()
 
 
+@contextmanager
+def bounded(process: subprocess.Popen[bytes], seconds: float) -> Iterator[threading.Event]:
+    """Kill a process that is not done with something in time; the event tells that this has happened."""
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    try:
+        yield killed
+    finally:
+        timer.cancel()
+
+
 def pipe(stream: IO[bytes] | None) -> IO[bytes]:
     """Give a pipe of a process that was started with one."""
     if stream is None:
@@ -73,6 +97,11 @@ def check_end(process: subprocess.Popen[bytes], what: str) -> None:
     said = pipe(process.stderr).read().decode(errors="replace")
     if process.wait() != 0:
         raise BackupProblem(f"{what} failed: {last_line(said)}")
+
+
+def no_answer(container: str, seconds: float) -> str:
+    """Say that a container took too long."""
+    return f"{container} did not answer within {seconds:.0f} s: `make status` shows how it is."
 
 
 def last_line(text: str) -> str:

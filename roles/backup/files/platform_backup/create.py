@@ -37,6 +37,7 @@ def create(settings: Settings, progress: Progress, *, drain_seconds: float = 0) 
         BackupProblem: it could not be made; nothing of it is left then.
     """
     started = time.monotonic()
+    containers.let_requests_go_first()
     store = Store(settings.directory)
     if drain_seconds:
         wait_until_stored(settings, drain_seconds, progress)

@@ -64,7 +64,7 @@ def _age(*arguments: str, stdin: int | IO[bytes]) -> Iterator[subprocess.Popen[b
     if shutil.which("age") is None:
         raise BackupProblem("age is not installed on this machine: `apt-get install age` does it.")
     with subprocess.Popen(
-        [*containers.QUIETLY, "age", *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ["age", *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
             yield process

@@ -19,7 +19,6 @@ from platform_backup.problem import BackupProblem
 DIRECTORY: Final = Path("/run/play-with-containers-backup")
 _POLL_SECONDS: Final = 0.2
 _TELL_SECONDS: Final = 0.5
-_NICE: Final = 19
 _END_SECONDS: Final = 60
 
 
@@ -160,7 +159,6 @@ def start(work: Callable[[Job], dict[str, Any]], *, limit_seconds: int, take_ove
 
 def _run(work: Callable[[Job], dict[str, Any]], begun: int, limit_seconds: int, take_over: bool) -> int:
     job = Job()
-    os.nice(_NICE)
     with (DIRECTORY / "log").open("w") as log, open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)

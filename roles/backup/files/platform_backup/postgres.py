@@ -18,6 +18,8 @@ _END: Final = "--- end of answer ---"
 # So long a session of ours may hold a lock or a snapshot after we are gone. A lock is in others' way.
 LOCK_SECONDS: Final = 20
 SNAPSHOT_SECONDS: Final = 600
+# A statement may go through a whole table.
+_ANSWER_SECONDS: Final = 600.0
 
 
 def connection(database: Database, name: str) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ def query(database: Database, statement: str, *, name: str = "template1") -> Any
         *connection(database, name),
         *_PLAIN,
         f"--command={statement}",
-        seconds=600,
+        seconds=_ANSWER_SECONDS,
     )
     return json.loads(answer) if answer.strip() else None
 
@@ -70,18 +72,21 @@ class Session:
             # What psql said before it ended is read by `answer`.
             return
 
-    def answer(self) -> list[str]:
+    def answer(self, seconds: float = _ANSWER_SECONDS) -> list[str]:
         """Wait for the end of what was sent, and give the lines of the answer.
 
         Raises:
-            BackupProblem: the statement failed.
+            BackupProblem: the statement failed, or took longer than `seconds`.
         """
         lines: list[str] = []
-        for line in self._stdout:
-            text = line.decode(errors="replace").rstrip("\n")
-            if text == _END:
-                return lines
-            lines.append(text)
+        with containers.bounded(self._process, seconds) as given_up:
+            for line in self._stdout:
+                text = line.decode(errors="replace").rstrip("\n")
+                if text == _END:
+                    return lines
+                lines.append(text)
+        if given_up.is_set():
+            raise BackupProblem(containers.no_answer(self._server, seconds))
         raise BackupProblem(f"{self._server}: {_said(lines)}")
 
     def end(self) -> None:
@@ -93,10 +98,10 @@ class Session:
             # It has ended already, or is killed with the process that runs it.
             return
 
-    def run(self, statement: str) -> list[str]:
-        """Run a statement to its end."""
+    def run(self, statement: str, seconds: float = _ANSWER_SECONDS) -> list[str]:
+        """Run a statement to its end, which must come within `seconds`."""
         self.send(statement)
-        return self.answer()
+        return self.answer(seconds)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from platform_backup.swap import swap
 
 _CHUNK_BYTES: Final = 1 << 20
 _TOUCH_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 60.0
 # What a restore writes for a time beside the tables: its log of changes (max_wal_size and some more).
 _LOG_BYTES: Final = 1536 << 20
 Progress = Callable[[str], None]
@@ -109,7 +110,8 @@ def _check_content(source: Source, database: Database, dump: DatabaseDump) -> No
     ):
         head = stream.read(_CHUNK_BYTES)
         if head:
-            listing, said = process.communicate(head)
+            with containers.bounded(process, _LOOK_SECONDS):
+                listing, said = process.communicate(head)
         else:
             # Why there is nothing is said by the end of the `with`.
             listing, said = b"", b""
@@ -222,7 +224,7 @@ class _Guard:
         """
         if now or time.monotonic() - self._touched_at >= _TOUCH_SECONDS:
             self._touched_at = time.monotonic()
-            self.session.run("SELECT 1;")
+            self.session.run("SELECT 1;", seconds=postgres.LOCK_SECONDS)
 
 
 @contextmanager

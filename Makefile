@@ -33,16 +33,20 @@ test: ## all tests: lint, unit tests of the apps, and the whole platform on a fr
 setup: ## only the control-node environment (.venv, Docker, Vagrant)
 	@scripts/setup --with vagrant --with tests
 
+.PHONY: test-environment
+test-environment:
+	@scripts/setup --with tests
+
 .PHONY: lint
-lint: ## static checks
+lint: test-environment ## static checks
 	scripts/lint
 
 .PHONY: test-unit
-test-unit: ## the apps' own tests, against real databases and brokers
+test-unit: test-environment ## the apps' own tests, against real databases and brokers
 	pytest --numprocesses 2 --dist loadfile tests/unit
 
 .PHONY: test-platform
-test-platform: ## the whole platform on a fresh node in a container
+test-platform: test-environment ## the whole platform on a fresh node in a container
 	molecule test --no-command-borders
 
 .PHONY: fuzz
@@ -59,27 +63,27 @@ test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 order
 	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
 
 .PHONY: test-faults
-test-faults: ## an hour of faults under load, on a node of its own (MINUTES=60 SEED=…; docs/faults.md)
+test-faults: test-environment ## an hour of faults under load, on a node of its own (MINUTES=60 SEED=…; docs/faults.md)
 	FAULTS_MINUTES=$(or $(MINUTES),60) FAULTS_SEED=$(SEED) molecule test -s faults --no-command-borders
 
 .PHONY: test-faults-proof
-test-faults-proof: ## that the fault suite finds what it is there to find: weaknesses are built in
+test-faults-proof: test-environment ## that the fault suite finds what it is there to find: weaknesses are built in
 	FAULTS_TESTS=faults_proof molecule test -s faults --no-command-borders
 
 .PHONY: test-backlog
-test-backlog: ## a million orders wait in the broker, and all of them are stored (ORDERS=1000000)
+test-backlog: test-environment ## a million orders wait in the broker, and all of them are stored (ORDERS=1000000)
 	FAULTS_TESTS=backlog BACKLOG_ORDERS=$(ORDERS) molecule test -s faults --no-command-borders
 
 .PHONY: test-operations
-test-operations: ## everything an operator does, on a fresh node, under load (an hour or more)
+test-operations: test-environment ## everything an operator does, on a fresh node, under load (an hour or more)
 	molecule test --no-command-borders --scenario-name operations
 
 .PHONY: test-restore
-test-restore: ## backups and restores on a fresh node: damaged ones, full disks, kills, a lost volume
+test-restore: test-environment ## backups and restores on a fresh node: damaged ones, full disks, kills, a lost volume
 	molecule test --no-command-borders --scenario-name restore
 
 .PHONY: bench-backup
-bench-backup: ## how long a backup and a restore of a million films and orders take, and what others notice (ROWS=…)
+bench-backup: test-environment ## how long a backup and a restore of a million films and orders take, and what others notice (ROWS=…)
 	RESTORE_TESTS=restore_million BACKUP_ROWS=$(ROWS) molecule test --no-command-borders --scenario-name restore
 
 .PHONY: status

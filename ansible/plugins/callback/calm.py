@@ -25,6 +25,16 @@ extends_documentation_fragment:
 """
 
 
+_BEGINNING, _END = 500, 1000
+
+
+def _shortened(line: str) -> str:
+    """Leave out the middle of a very long line, such as a whole build in one; -v shows it."""
+    if len(line) <= _BEGINNING + _END:
+        return line
+    return f"{line[:_BEGINNING]} […] {line[-_END:]}"
+
+
 class CallbackModule(Default):
     """Ansible's default callback, calmer."""
 
@@ -81,7 +91,7 @@ class CallbackModule(Default):
             for key in ("msg", "stderr", "module_stderr"):
                 text = str(item.get(key) or "").strip()
                 if text:
-                    lines = (f"  {line}" for line in text.splitlines()[-40:])
+                    lines = (f"  {_shortened(line)}" for line in text.splitlines()[-40:])
                     self._display.display("\n".join(lines), color="red")
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:

@@ -35,7 +35,12 @@ class Load(Clients):
     def __enter__(self) -> Self:
         self._last_success = time.monotonic()
         super().__enter__()
-        wait_until(lambda: self.total >= CLIENTS, "the load has begun")
+        try:
+            wait_until(lambda: self.total >= CLIENTS, "the load has begun")
+        except BaseException:
+            # Nobody calls __exit__ then, and the threads would go on.
+            self._end()
+            raise
         return self
 
     @property

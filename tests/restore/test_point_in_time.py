@@ -248,7 +248,7 @@ def test_an_archive_that_fails_for_too_long_begins_anew_and_says_so(
         for _ in range(4):
             pitr.ask(
                 "orders",
-                "SELECT pg_logical_emit_message(false, 'test', 'x'); SELECT to_json(pg_switch_wal())",
+                "SELECT json_build_array(pg_logical_emit_message(false, 'test', 'x')::text, pg_switch_wal())",
             )
         wait_until(lambda: pitr.status()["billing-database"]["oldest"] is None, "there is a gap", seconds=300)
         order(api)

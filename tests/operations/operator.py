@@ -32,9 +32,18 @@ class Result:
     seconds: float
 
     @property
-    def changed(self) -> int:
-        """How many tasks changed something, over all machines."""
-        return sum(map(int, re.findall(r"changed=(\d+)", self.output)))
+    def changes(self) -> list[str]:
+        """The names of the tasks that changed something, and the answer's first words, over all machines."""
+        changes: list[str] = []
+        task = ""
+        for line in self.output.splitlines():
+            if named := re.match(r"(?:TASK|RUNNING HANDLER) \[(.*)\] \**$", line):
+                task = named[1]
+            elif line.startswith("changed: "):
+                changes.append(f"{task}: {line}")
+        counted = sum(map(int, re.findall(r"changed=(\d+)", self.output)))
+        assert bool(changes) == bool(counted), f"the recap says changed={counted}\n{self.output}"
+        return changes
 
     @property
     def text(self) -> str:

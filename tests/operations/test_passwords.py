@@ -95,7 +95,7 @@ def test_every_password_is_changed_while_the_platform_serves(
         assert set(with_old.values()) == {False}, with_old
         # New connections of each app use the new ones.
         node.run("docker restart -t 30 inventory-app billing-app api-gateway-app")
-        assert operator.run("site.yml", platform_env_file=changed_file).changed == 0
+        assert operator.run("site.yml", platform_env_file=changed_file).changes == []
         api.stored_order(
             api.order({"user_id": "after", "number_of_items": 1, "total_amount": "1"}), seconds=120
         )

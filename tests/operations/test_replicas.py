@@ -36,7 +36,7 @@ def test_an_app_is_scaled_up_and_down_again(operator: Operator, node: Node, api:
         assert {line.split()[0] for line in found.splitlines()} == addresses
         # The next run of the whole platform leaves them.
         held = operator.run("site.yml")
-        assert held.changed == 0
+        assert held.changes == []
         assert f"{service} has 3 replicas, as decided with `make scale`" in held.text
     finally:
         operator.run("ansible/scale.yml", operate_service=service, operate_replicas="1")
@@ -72,7 +72,7 @@ def test_the_description_says_how_many_there_are(operator: Operator, node: Node)
         node.run("rm -f /etc/play-with-containers/decisions.json")
         operator.run("site.yml", platform_replicas={"inventory-app": 2})
         assert running(node, "inventory-app") == {"inventory-app", "inventory-app-2"}
-        assert operator.run("site.yml", platform_replicas={"inventory-app": 2}).changed == 0
+        assert operator.run("site.yml", platform_replicas={"inventory-app": 2}).changes == []
     finally:
         operator.run("site.yml")
     assert running(node, "inventory-app") == {"inventory-app"}

@@ -65,7 +65,7 @@ def test_it_is_built_started_hardened_reachable_updated_and_removed(
         assert "Hello, Ada." in node.run(
             'python3 -c "' + ASK.replace("greeting-app:8080", "127.0.0.1:8080") + '"'
         )
-        assert mine.run("site.yml", operate_service=NAME).changed == 0
+        assert mine.run("site.yml", operate_service=NAME).changes == []
 
         app = repository / f"srcs/{NAME}/greeting_app/wsgi.py"
         app.write_text(app.read_text().replace("Hello, ", "Good morning, "))
@@ -75,4 +75,4 @@ def test_it_is_built_started_hardened_reachable_updated_and_removed(
         mine.run("ansible/remove.yml", operate_service=NAME, operate_volumes="yes", confirm="yes")
     assert NAME not in node.run("docker ps -a --format '{{.Names}}'").split()
     assert NAME not in node.run("docker images --format '{{.Repository}}'").split()
-    assert operator.run("site.yml").changed == 0
+    assert operator.run("site.yml").changes == []

@@ -160,7 +160,7 @@ def test_an_update_a_rollback_and_the_way_forward(
 
     # The next run leaves it there, and says so.
     held = deploy(operator, sources)
-    assert held.changed == 0
+    assert held.changes == []
     assert f"{SERVICE} runs {first.partition(':')[2]}, as decided with `make rollback`" in held.text
 
     # It ends with another change of the sources.
@@ -176,7 +176,7 @@ def test_an_update_a_rollback_and_the_way_forward(
     assert image_of(node, SERVICE) == first
     operator.run("ansible/rollback.yml", operate_service=SERVICE)
     assert image_of(node, SERVICE) == third
-    assert deploy(operator, pristine).changed == 0, "the next run leaves it there"
+    assert deploy(operator, pristine).changes == [], "the next run leaves it there"
     assert image_of(node, SERVICE) == third
 
     # Of four images, those that were deployed last are kept.
@@ -184,7 +184,7 @@ def test_an_update_a_rollback_and_the_way_forward(
     deploy(operator, pristine)
     fourth = image_of(node, SERVICE)
     assert listed(operator) == [fourth, third, first]
-    assert deploy(operator, pristine).changed == 0
+    assert deploy(operator, pristine).changes == []
 
     # The one before needs what is no longer there: it is refused, and says why.
     node.run(psql("ALTER TABLE movies DROP COLUMN note"))
@@ -218,20 +218,20 @@ def test_a_run_that_is_cut_off_is_finished_or_undone_by_the_next(
     assert leftovers(node) == []
     assert node.inspect(SERVICE)[SERVICE]["State"]["Health"]["Status"] == "healthy"
     assert api.get("/api/movies?limit=1").status_code == 200
-    assert deploy(operator, sources).changed == 0
+    assert deploy(operator, sources).changes == []
 
 
 def test_what_was_changed_or_removed_by_hand_is_put_right(operator: Operator, node: Node) -> None:
     operator.run("site.yml")
     node.run("docker update --memory 200m --memory-swap 200m billing-app && docker rm -f inventory-app")
     check = operator.run("site.yml", "--check")
-    assert check.changed > 0
+    assert check.changes
     assert "inventory-app" not in node.run("docker ps -a --format '{{.Names}}'").split()
     assert node.inspect("billing-app")["billing-app"]["HostConfig"]["Memory"] == 200 * 2**20
-    assert operator.run("site.yml").changed > 0
+    assert operator.run("site.yml").changes
     assert node.inspect("billing-app")["billing-app"]["HostConfig"]["Memory"] == 256 * 2**20
     assert node.inspect("inventory-app")["inventory-app"]["State"]["Running"]
-    assert operator.run("site.yml").changed == 0
+    assert operator.run("site.yml").changes == []
 
 
 def test_the_gateway_is_replaced_within_five_seconds_and_loses_no_order(
@@ -251,5 +251,5 @@ def test_a_new_base_is_built_and_rolled_out(operator: Operator, node: Node, api:
     operator.run("ansible/update_base.yml")
     after = {name: image_of(node, name) for name in before}
     assert all(after[name] != before[name] for name in before)
-    assert operator.run("site.yml").changed == 0
+    assert operator.run("site.yml").changes == []
     assert api.get("/api/movies?limit=1").status_code == 200

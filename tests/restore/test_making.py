@@ -125,7 +125,7 @@ def test_the_timer_makes_backups_and_removes_old_ones(
     variables: dict[str, Any] = {"backup_schedule": "*-*-* 03:30", "backup_keep": 2, "backup_keep_days": 0}
     try:
         operator.run("site.yml", **variables)
-        assert operator.run("site.yml", **variables).changed == 0
+        assert operator.run("site.yml", **variables).changes == []
         assert node.run(f"systemctl is-active {UNIT}.timer") == "active\n"
         assert "03:30:00" in node.run(f"systemctl list-timers {UNIT}.timer")
         made: list[str] = []
@@ -140,7 +140,7 @@ def test_the_timer_makes_backups_and_removes_old_ones(
     finally:
         operator.run("site.yml")
     assert node.run(f"systemctl list-timers --all --no-legend {UNIT}.timer") == ""
-    assert operator.run("site.yml").changed == 0
+    assert operator.run("site.yml").changes == []
     backups.discard()
 
 

@@ -33,7 +33,7 @@ class Result:
 
     @property
     def changes(self) -> list[str]:
-        """The names of the tasks that changed something, and the answer's first words, over all machines."""
+        """What changed something, over all machines: each task's name, its machine and its item."""
         changes: list[str] = []
         task = ""
         for line in self.output.splitlines():
@@ -41,8 +41,9 @@ class Result:
                 task = named[1]
             elif line.startswith("changed: "):
                 changes.append(f"{task}: {line}")
-        counted = sum(map(int, re.findall(r"changed=(\d+)", self.output)))
-        assert bool(changes) == bool(counted), f"the recap says changed={counted}\n{self.output}"
+        counted = [int(count) for count in re.findall(r"changed=(\d+)", self.output)]
+        assert counted, f"there is no recap\n{self.output}"
+        assert bool(changes) == any(counted), f"the recap says changed={counted}\n{self.output}"
         return changes
 
     @property

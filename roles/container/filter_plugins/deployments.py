@@ -1,4 +1,4 @@
-"""Filter that puts a service's images into the order in which they were deployed."""
+"""Filters for a service's images, in the order in which they were deployed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 DOCUMENTATION = """
 name: deployments
 author: the Play with Containers authors
-short_description: Puts a service's images into the order in which they were deployed
+short_description: Puts a service's images into the order in which they were deployed, and names the old ones
 """
 
 LABEL = "play-with-containers."
@@ -40,10 +40,9 @@ def by_deployment(
                 described[tag] = (number, moment)
     entries = []
     for image in images:
-        if image.get("RepoTags") in (None, [], ["<none>:<none>"]):
+        if _is_nameless(image):
             continue
         name = image["RepoTags"][0]
-        labels = image.get("Labels") or {}
         tag = name.rpartition(":")[2]
         current = image["Id"] == running
         number, moment = (described if current and tag in described else deployed).get(tag, (-1, None))
@@ -53,9 +52,9 @@ def by_deployment(
                 {
                     "image": name,
                     "tag": tag,
-                    "built": labels.get(f"{LABEL}built"),
-                    "base_built": labels.get(f"{LABEL}base-built"),
-                    "revision": labels.get(f"{LABEL}revision") or "unknown",
+                    "built": _label(image, "built"),
+                    "base_built": _label(image, "base-built"),
+                    "revision": _label(image, "revision") or "unknown",
                     "deployed": moment,
                     "current": current,
                 },
@@ -64,9 +63,40 @@ def by_deployment(
     return [entry for _, entry in sorted(entries, key=lambda pair: pair[0], reverse=True)]
 
 
+def images_to_remove(
+    images: Iterable[Mapping[str, Any]], record: str, service: str, kept: int, wanted: str
+) -> list[str]:
+    """Name the images of a service that are too old to go back to, and the old stages of its builds.
+
+    The builder keeps the last stage of each former build without a name. The newest one makes the next build
+    fast.
+
+    Args:
+        images: all that the engine has, as it lists them.
+        record: see `by_deployment`.
+        service: name of the service.
+        kept: how many of those that were deployed last stay.
+        wanted: name of an image that stays in any case.
+    """
+    own = [image for image in images if _label(image, "image") == service]
+    deployed = [entry["image"] for entry in by_deployment(own, record, service, None)]
+    stages = [image for image in images if _is_nameless(image) and _label(image, "stage") == service]
+    stages.sort(key=lambda image: int(image["Created"]), reverse=True)
+    return [name for name in deployed[kept:] if name != wanted] + [stage["Id"] for stage in stages[1:]]
+
+
+def _is_nameless(image: Mapping[str, Any]) -> bool:
+    return image.get("RepoTags") in (None, [], ["<none>:<none>"])
+
+
+def _label(image: Mapping[str, Any], name: str) -> str | None:
+    labels: Mapping[str, str] = image.get("Labels") or {}
+    return labels.get(f"{LABEL}{name}")
+
+
 class FilterModule:
     """Entry point for Ansible."""
 
     def filters(self) -> dict[str, object]:
         """Returns the filters by name."""
-        return {"by_deployment": by_deployment}
+        return {"by_deployment": by_deployment, "images_to_remove": images_to_remove}

@@ -116,6 +116,34 @@ def test_the_history_leaves_out_what_has_no_name_and_a_line_that_is_no_deploymen
     assert [(entry["tag"], entry["deployed"]) for entry in entries] == [("a", None)]
 
 
+def test_images_and_build_stages_that_are_too_old_are_named_and_nothing_else() -> None:
+    def labelled(tag: str, created: int, **labels: str) -> dict[str, Any]:
+        return image(tag, created) | {
+            "Labels": {f"play-with-containers.{name}": value for name, value in labels.items()}
+        }
+
+    def stage(name: str, created: int, service: str) -> dict[str, Any]:
+        # It has the label of the image below it, too.
+        return labelled(name, created, image="base", stage=service) | {"RepoTags": ["<none>:<none>"]}
+
+    record = "\n".join(f"2026-01-01T00:00:00Z app {tag} described" for tag in "abcd")
+    images = [
+        *(labelled(tag, number, image="app") for number, tag in enumerate("abcd")),
+        labelled("z", 0, image="another"),
+        labelled("y", 0),
+        stage("middle", 2, "app"),
+        stage("newest", 3, "app"),
+        stage("oldest", 1, "app"),
+        stage("of-another", 1, "another"),
+        {"Id": "bare", "Created": 0, "RepoTags": None, "Labels": None},
+    ]
+    stages = ["id-middle", "id-oldest"]
+    assert deployments.images_to_remove(images, record, "app", 3, "app:d") == ["app:a", *stages]
+    assert deployments.images_to_remove(images, record, "app", 2, "app:a") == ["app:b", *stages]
+    assert deployments.images_to_remove(images, record, "app", 4, "app:d") == stages
+    assert deployments.images_to_remove(images, record, "new", 3, "new:a") == []
+
+
 def test_a_secret_is_written_when_its_content_its_owner_or_its_mode_is_another() -> None:
     def file(content: str, mode: str = "0400", uid: int = 7) -> dict[str, Any]:
         checksum = hashlib.sha256(content.encode()).hexdigest()

@@ -17,16 +17,17 @@ def container_survey(engine: Mapping[str, Any], files: Iterable[Mapping[str, Any
     """Describe what a machine has.
 
     Args:
-        engine: its images, and the containers that have the label of a service, as docker_host_info gives
-            them.
+        engine: its images and networks, and the containers that have the label of a service, as
+            docker_host_info gives them.
         files: what is below the directory of everything that containers mount, as find gives it.
 
     Returns:
-        `images`, their names with tags; `containers`, each name with its service; `files`, each path with its
-        mode, owner, group and SHA-256.
+        `images`, each name with tag, and its id; `networks`, their names; `containers`, each name with its
+        service; `files`, each path with its mode, owner, group and SHA-256.
     """
     return {
-        "images": [name for image in engine["images"] for name in image.get("RepoTags") or []],
+        "images": {name: image["Id"] for image in engine["images"] for name in image.get("RepoTags") or []},
+        "networks": [network["Name"] for network in engine["networks"]],
         "containers": {
             container["Names"][0].removeprefix("/"): container["Labels"]["play-with-containers.service"]
             for container in engine["containers"]

@@ -173,12 +173,14 @@ def test_surplus_replicas_are_those_of_the_service_the_highest_number_first() ->
 
 def test_a_survey_knows_images_by_name_containers_by_service_and_files_by_path() -> None:
     engine = {
-        "images": [{"RepoTags": ["a:1", "a:2"]}, {"RepoTags": None}],
+        "images": [{"Id": "x", "RepoTags": ["a:1", "a:2"]}, {"Id": "y", "RepoTags": None}],
+        "networks": [{"Name": "n"}],
         "containers": [{"Names": ["/a"], "Labels": {"play-with-containers.service": "b"}}],
     }
     files = [{"path": "/d", "mode": "0500", "uid": 1, "gid": 2, "size": 3}]
     assert survey.container_survey(engine, files) == {
-        "images": ["a:1", "a:2"],
+        "images": {"a:1": "x", "a:2": "x"},
+        "networks": ["n"],
         "containers": {"a": "b"},
         "files": {"/d": {"mode": "0500", "uid": 1, "gid": 2, "checksum": None}},
     }

@@ -17,13 +17,13 @@ def container_survey(engine: Mapping[str, Any], files: Iterable[Mapping[str, Any
     """Describe what a machine has.
 
     Args:
-        engine: its images and networks, and the containers that have the label of a service, as
-            docker_host_info gives them.
+        engine: its images, networks and containers, as docker_host_info gives them.
         files: what is below the directory of everything that containers mount, as find gives it.
 
     Returns:
-        `images`, each name with tag, and its id; `networks`, their names; `containers`, each name with its
-        service; `files`, each path with its mode, owner, group and SHA-256.
+        `images`, each name with tag, and its id; `networks`, their names; `containers`, those that have the
+        label of a service, each name with its service; `files`, each path with its mode, owner, group and
+        SHA-256.
     """
     return {
         "images": {name: image["Id"] for image in engine["images"] for name in image.get("RepoTags") or []},
@@ -31,6 +31,7 @@ def container_survey(engine: Mapping[str, Any], files: Iterable[Mapping[str, Any
         "containers": {
             container["Names"][0].removeprefix("/"): container["Labels"]["play-with-containers.service"]
             for container in engine["containers"]
+            if "play-with-containers.service" in (container["Labels"] or {})
         },
         "files": {
             file["path"]: {

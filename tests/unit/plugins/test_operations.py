@@ -175,7 +175,11 @@ def test_a_survey_knows_images_by_name_containers_by_service_and_files_by_path()
     engine = {
         "images": [{"Id": "x", "RepoTags": ["a:1", "a:2"]}, {"Id": "y", "RepoTags": None}],
         "networks": [{"Name": "n"}],
-        "containers": [{"Names": ["/a"], "Labels": {"play-with-containers.service": "b"}}],
+        "containers": [
+            {"Names": ["/a"], "Labels": {"play-with-containers.service": "b"}},
+            {"Names": ["/of-somebody-else"], "Labels": {"other": "label"}},
+            {"Names": ["/bare"], "Labels": None},
+        ],
     }
     files = [{"path": "/d", "mode": "0500", "uid": 1, "gid": 2, "size": 3}]
     assert survey.container_survey(engine, files) == {

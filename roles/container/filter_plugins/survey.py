@@ -22,14 +22,17 @@ def container_survey(engine: Mapping[str, Any], files: Iterable[Mapping[str, Any
 
     Returns:
         `images`, each name with tag, and its id; `networks`, their names; `containers`, those that have the
-        label of a service, each name with its service; `files`, each path with its mode, owner, group and
+        label of a service, each name with its service and the id of its image; `files`, each path with its mode, owner, group and
         SHA-256.
     """
     return {
         "images": {name: image["Id"] for image in engine["images"] for name in image.get("RepoTags") or []},
         "networks": [network["Name"] for network in engine["networks"]],
         "containers": {
-            container["Names"][0].removeprefix("/"): container["Labels"]["play-with-containers.service"]
+            container["Names"][0].removeprefix("/"): {
+                "service": container["Labels"]["play-with-containers.service"],
+                "image": container["ImageID"],
+            }
             for container in engine["containers"]
             if "play-with-containers.service" in (container["Labels"] or {})
         },
@@ -69,7 +72,9 @@ def secrets_to_write(
     ]
 
 
-def surplus_replicas(containers: Mapping[str, str], service: str, wanted: Iterable[str]) -> list[str]:
+def surplus_replicas(
+    containers: Mapping[str, Mapping[str, str]], service: str, wanted: Iterable[str]
+) -> list[str]:
     """Name the replicas of a service that are not wanted, the highest number first.
 
     Args:
@@ -80,8 +85,8 @@ def surplus_replicas(containers: Mapping[str, str], service: str, wanted: Iterab
     prefix = f"{service}-"
     numbers = {
         int(name.removeprefix(prefix)): name
-        for name, of in containers.items()
-        if of == service and name.removeprefix(prefix).isdecimal() and name not in wanted
+        for name, container in containers.items()
+        if container["service"] == service and name.removeprefix(prefix).isdecimal() and name not in wanted
     }
     return [numbers[number] for number in sorted(numbers, reverse=True)]
 

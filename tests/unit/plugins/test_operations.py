@@ -166,7 +166,8 @@ def test_a_secret_is_written_when_its_content_its_owner_or_its_mode_is_another()
 
 
 def test_surplus_replicas_are_those_of_the_service_the_highest_number_first() -> None:
-    containers = {"app": "app", "app-2": "app", "app-10": "app", "app-candidate": "app", "app-3": "app-3"}
+    services = {"app": "app", "app-2": "app", "app-10": "app", "app-candidate": "app", "app-3": "app-3"}
+    containers = {name: {"service": service, "image": "x"} for name, service in services.items()}
     assert survey.surplus_replicas(containers, "app", ["app"]) == ["app-10", "app-2"]
     assert survey.surplus_replicas(containers, "app", ["app", "app-2", "app-10"]) == []
 
@@ -176,7 +177,7 @@ def test_a_survey_knows_images_by_name_containers_by_service_and_files_by_path()
         "images": [{"Id": "x", "RepoTags": ["a:1", "a:2"]}, {"Id": "y", "RepoTags": None}],
         "networks": [{"Name": "n"}],
         "containers": [
-            {"Names": ["/a"], "Labels": {"play-with-containers.service": "b"}},
+            {"Names": ["/a"], "Labels": {"play-with-containers.service": "b"}, "ImageID": "x"},
             {"Names": ["/of-somebody-else"], "Labels": {"other": "label"}},
             {"Names": ["/bare"], "Labels": None},
         ],
@@ -185,7 +186,7 @@ def test_a_survey_knows_images_by_name_containers_by_service_and_files_by_path()
     assert survey.container_survey(engine, files) == {
         "images": {"a:1": "x", "a:2": "x"},
         "networks": ["n"],
-        "containers": {"a": "b"},
+        "containers": {"a": {"service": "b", "image": "x"}},
         "files": {"/d": {"mode": "0500", "uid": 1, "gid": 2, "checksum": None}},
     }
 

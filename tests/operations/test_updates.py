@@ -234,6 +234,19 @@ def test_what_was_changed_or_removed_by_hand_is_put_right(operator: Operator, no
     assert operator.run("site.yml").changes == []
 
 
+def test_an_app_without_replicas_is_replaced_without_a_failed_request(
+    operator: Operator, node: Node, load: Load, sources: Path
+) -> None:
+    append(sources, WSGI, "# another version, under load")
+    before = id_of(node, SERVICE)
+    deploy(operator, sources)
+    assert id_of(node, SERVICE) != before
+    assert load.failed == {}
+    built_already = operator.run("site.yml", operate_service=SERVICE)
+    print(f"{SERVICE}: replaced in {built_already.seconds:.0f} s, of {load.total} requests {load.failed} failed")
+    assert load.failed == {}
+
+
 def test_the_gateway_is_replaced_within_five_seconds_and_loses_no_order(
     operator: Operator, api: Api, sources: Path
 ) -> None:

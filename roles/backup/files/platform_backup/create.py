@@ -16,6 +16,7 @@ from platform_backup import containers, postgres
 from platform_backup.encryption import SUFFIX, encrypted
 from platform_backup.manifest import NAME, DatabaseDump, Manifest, StoredFile
 from platform_backup.orders import orders_on_their_way, wait_until_stored
+from platform_backup.pace import Pace
 from platform_backup.problem import BackupProblem
 from platform_backup.settings import Database, Settings
 from platform_backup.store import Store, require_space, size
@@ -125,6 +126,7 @@ class _Writer:
         self._directory = directory
         self._recipient = settings.recipient
         self._reserve = settings.reserve_bytes
+        self._work_percent = settings.work_percent
 
     def write(self, name: str, container: str, *command: str) -> StoredFile:
         """Write what a command in a container prints.
@@ -151,6 +153,7 @@ class _Writer:
     def _write(self, file: str, source: IO[bytes]) -> StoredFile:
         started = time.monotonic()
         digest, written, checked = hashlib.sha256(), 0, 0
+        pace = Pace(self._work_percent)
         try:
             with open(self._directory / file, "xb", opener=_private) as target:
                 while chunk := source.read(_CHUNK_BYTES):
@@ -161,6 +164,7 @@ class _Writer:
                         checked = written
                         require_space(self._directory, 0, self._reserve, "What is left of the backup")
                     self.progress(f"{file}: {size(written)} in {time.monotonic() - started:.0f} s")
+                    pace.rest_when_due()
                 target.flush()
                 os.fsync(target.fileno())
         except OSError as error:

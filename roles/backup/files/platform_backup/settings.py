@@ -42,6 +42,7 @@ class Settings:
         recipient: public key of age that backups are encrypted for; empty: not encrypted.
         reserve_bytes: so much of a disk is left free for the databases.
         limit_seconds: a backup or restore that takes longer is ended.
+        work_percent: so much of the time a backup works, and rests in between.
     """
 
     directory: Path
@@ -55,6 +56,7 @@ class Settings:
     recipient: str
     reserve_bytes: int
     limit_seconds: int
+    work_percent: int
 
     @classmethod
     def read(cls, path: Path = SETTINGS_FILE) -> Settings:

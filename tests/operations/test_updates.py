@@ -242,8 +242,8 @@ def test_an_app_without_replicas_is_replaced_without_a_failed_request(
     deploy(operator, sources)
     assert id_of(node, SERVICE) != before
     assert load.failed == {}
-    built_already = operator.run("site.yml", operate_service=SERVICE)
-    print(f"{SERVICE}: replaced in {built_already.seconds:.0f} s, of {load.total} requests {load.failed} failed")
+    back = operator.run("site.yml", operate_service=SERVICE)
+    print(f"{SERVICE}: replaced in {back.seconds:.0f} s, {load.total} requests, failed: {load.failed}")
     assert load.failed == {}
 
 

@@ -22,8 +22,8 @@ def container_survey(engine: Mapping[str, Any], files: Iterable[Mapping[str, Any
 
     Returns:
         `images`, each name with tag, and its id; `networks`, their names; `containers`, those that have the
-        label of a service, each name with its service and the id of its image; `files`, each path with its mode, owner, group and
-        SHA-256.
+        label of a service, each name with its service and the id of its image; `files`, each path with its
+        mode, owner, group and SHA-256.
     """
     return {
         "images": {name: image["Id"] for image in engine["images"] for name in image.get("RepoTags") or []},

@@ -178,8 +178,8 @@ class _Writer:
 
 
 def _private(path: str, flags: int) -> int:
-    # Written through piece by piece: one large flush at the end would keep the databases and the broker, which
-    # write through each order, waiting for the disk.
+    # Written through piece by piece: one large flush at the end would keep the databases and the broker,
+    # which write through each order, waiting for the disk.
     return os.open(path, flags | os.O_DSYNC, 0o600)
 
 

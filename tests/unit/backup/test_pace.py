@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 
+from platform_backup import create
 from platform_backup.pace import WORK_SECONDS, Pace
+from platform_backup.settings import Settings
 
 
 class Clock:
@@ -46,3 +51,25 @@ def test_short_work_and_work_at_full_speed_rest_never() -> None:
         clock.now += 1
         pace.rest_when_due()
     assert clock.rested == 0
+
+
+def test_what_writes_a_backup_rests_after_each_piece_as_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[int] = []
+
+    class Recorded(Pace):
+        def __init__(self, work_percent: int) -> None:
+            super().__init__(work_percent)
+            self.work_percent = work_percent
+
+        def rest_when_due(self) -> None:
+            rests.append(self.work_percent)
+
+    monkeypatch.setattr(create, "Pace", Recorded)
+    settings = Settings(tmp_path, (), "broker", "queue", "dead", "gateway", 7, 7, "", 0, 60, 30)
+    writer = create._Writer(tmp_path, settings, lambda _: None)
+    stored = writer._write("a.dump", io.BytesIO(bytes(3 << 20)))
+    assert stored.bytes == 3 << 20
+    assert (tmp_path / "a.dump").stat().st_size == 3 << 20
+    assert rests == [30, 30, 30]

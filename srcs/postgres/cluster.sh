@@ -29,6 +29,16 @@ served_cluster() {
   fi
 }
 
+# Takes the volume for this server until it ends, however it ends, or fails with the name of the container that has it. Two
+# servers on one volume would destroy its data, and PostgreSQL's own lock cannot see into another container: the process
+# id in it means something else there.
+claim_volume() {
+  exec {claim}>> "$volume/claimed-by"
+  flock --nonblock "$claim" || fail "the volume is in use by the container $(< "$volume/claimed-by"). Stop that one; this one" \
+    "starts then, or remove this one."
+  hostname > "$volume/claimed-by"
+}
+
 # psql as the administrator, over the local socket; arguments are psql's.
 ask() {
   psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --host=/run/postgresql \

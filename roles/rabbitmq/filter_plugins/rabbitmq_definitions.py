@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 DOCUMENTATION = """
 name: rabbitmq_definitions
@@ -76,6 +77,21 @@ def rabbitmq_differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -
     return differences
 
 
+def rabbitmq_undescribed(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Give the paths, below the management API, of the accounts and policies that are not described.
+
+    Args:
+        actual: what the broker exports.
+        wanted: what is described.
+    """
+    described = {user["name"] for user in wanted["users"]}
+    users = [user["name"] for user in actual.get("users", []) if user["name"] not in described]
+    policies = actual.get("policies", [])
+    return [f"users/{quote(name, safe='')}" for name in users] + [
+        f"policies/{quote(policy['vhost'], safe='')}/{quote(policy['name'], safe='')}" for policy in policies
+    ]
+
+
 class FilterModule:
     """Entry point for Ansible."""
 
@@ -85,4 +101,5 @@ class FilterModule:
             "rabbitmq_user": rabbitmq_user,
             "rabbitmq_permission": rabbitmq_permission,
             "rabbitmq_differences": rabbitmq_differences,
+            "rabbitmq_undescribed": rabbitmq_undescribed,
         }

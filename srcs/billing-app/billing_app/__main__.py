@@ -23,9 +23,10 @@ def serve() -> int:
 
 def migrate() -> None:
     """Bring the database to the newest schema."""
+    from billing_app.tables import GRANTS
     from platform_common.migrations import migrate as migrate_database
 
-    migrate_database(Path(__file__).parent / "migrations")
+    migrate_database(Path(__file__).parent / "migrations", GRANTS)
 
 
 def dead_letters(arguments: Sequence[str]) -> int:

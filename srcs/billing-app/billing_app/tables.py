@@ -16,3 +16,6 @@ orders = Table(
     Column("film_id", BigInteger),
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+
+# What the app's account may do, by way of its group; granted after each run of the migrations.
+GRANTS = ("GRANT USAGE ON SCHEMA public TO app", "GRANT SELECT, INSERT ON orders TO app")

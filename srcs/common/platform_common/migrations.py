@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -23,16 +24,17 @@ _ADVISORY_LOCK: Final = 7_102_413
 _logger = logging.getLogger(__name__)
 
 
-def migrate(migrations: Path) -> None:
+def migrate(migrations: Path, grants: Iterable[str] = ()) -> None:
     """Bring the database to the newest schema, in one transaction, as the account in DATABASE_USER.
 
     Only the settings of the database are read: the account of the migrations has no other secrets.
 
     Args:
         migrations: the directory that holds env.py and versions/.
+        grants: the app's rights, as statements that are run each time: what was revoked comes back.
 
     Raises:
-        SettingsError: a setting is missing, or the database does not let us in.
+        SettingsError: a setting is missing, or there is no connection to the database.
     """
     env = Environment()
     base, database = BaseSettings.read(env), DatabaseSettings.read(env)
@@ -46,31 +48,41 @@ def migrate(migrations: Path) -> None:
         answer_seconds=600,
     )
     try:
-        _upgrade(engine, migrations)
+        _upgrade(engine, migrations, grants)
+    except _NoConnectionError as error:
+        raise SettingsError(
+            f"{database.name} cannot be migrated without a connection to "
+            f"{database.host}:{database.port}: {error}"
+        ) from error
     finally:
         engine.dispose()
 
 
-def _upgrade(engine: Engine, migrations: Path) -> None:
+class _NoConnectionError(Exception):
+    """The reason why there is none, in the driver's words."""
+
+
+def _upgrade(engine: Engine, migrations: Path, grants: Iterable[str]) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations))
     try:
         connection = engine.connect()
     except OperationalError as error:
-        raise SettingsError(
-            f"The database cannot be migrated, because it does not let us in: {error.orig}".strip()
-        ) from error
+        raise _NoConnectionError(str(error.orig).strip()) from error
     with connection, connection.begin():
         # Waiting for a table's lock makes everybody behind us wait too: rather fail.
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        if _is_newer(connection, config):
-            # Migrations only add: an older app, which was gone back to, works with a newer schema.
-            _logger.info("the schema is newer than this app's newest migration, and stays as it is")
-            return
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    _logger.info("the schema is the newest")
+        is_newer = _is_newer(connection, config)
+        if not is_newer:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        for grant in grants:
+            connection.execute(text(grant))
+    # Migrations only add: an older app, which was gone back to, works with a newer schema.
+    _logger.info(
+        "the schema %s", "is newer than this app's, and stays as it is" if is_newer else "is the newest"
+    )
 
 
 def _is_newer(connection: Connection, config: Config) -> bool:

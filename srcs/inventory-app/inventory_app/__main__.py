@@ -17,9 +17,10 @@ def serve() -> int:
 
 def migrate() -> None:
     """Bring the database to the newest schema."""
+    from inventory_app.tables import GRANTS
     from platform_common.migrations import migrate as migrate_database
 
-    migrate_database(Path(__file__).parent / "migrations")
+    migrate_database(Path(__file__).parent / "migrations", GRANTS)
 
 
 if __name__ == "__main__":

@@ -13,3 +13,6 @@ movies = Table(
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
 )
+
+# What the app's account may do, by way of its group; granted after each run of the migrations.
+GRANTS = ("GRANT USAGE ON SCHEMA public TO app", "GRANT SELECT, INSERT, UPDATE, DELETE ON movies TO app")

@@ -29,6 +29,14 @@ def test_migrating_twice_changes_nothing(movies_database: Database) -> None:
     assert movies_database.execute("SELECT * FROM alembic_version") == before
 
 
+def test_migrating_gives_the_app_back_the_rights_that_somebody_has_revoked(movies_database: Database) -> None:
+    rights = "SELECT privilege_type FROM information_schema.table_privileges WHERE grantee = 'app' ORDER BY 1"
+    before = movies_database.execute(rights)
+    movies_database.execute("REVOKE ALL ON movies FROM app")
+    movies_database.run_app("inventory_app", "migrate")
+    assert movies_database.execute(rights) == before != []
+
+
 @pytest.mark.parametrize(
     "statement",
     ["CREATE TABLE mine (x int)", "TRUNCATE movies", "DROP TABLE movies", "SELECT * FROM alembic_version"],

@@ -17,7 +17,6 @@ def upgrade() -> None:
         sa.Column("film_id", sa.BigInteger),
         sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     )
-    op.execute("GRANT SELECT, INSERT ON orders TO app")
 
 
 def downgrade() -> None:

@@ -14,7 +14,6 @@ def upgrade() -> None:
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("description", sa.Text, nullable=False, server_default=""),
     )
-    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON movies TO app")
 
 
 def downgrade() -> None:

@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EXIT_BAD_FILE = 2
 PASSWORD_LENGTH = 32
 PASSWORD_MINIMUM = 12
+# Bytes. AMQP's first frame has 4096 for the password and all else that a client says of itself (RabbitMQ's
+# frame_max before it is negotiated), and an HTTP server takes headers of some kilobytes.
+SECRET_MAXIMUM = 512
 TOKEN_MINIMUM = 16
 EXTRA_PREFIX = "EXTRA_"
 PASSWORD_SUFFIXES = ("_PASSWORD", "_PASS")
@@ -38,6 +41,8 @@ ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 # RFC 6750, section 2.1: the characters of a bearer token.
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+# What PostgreSQL takes for a password that is hashed already (ALTER ROLE … PASSWORD).
+HASHED = re.compile(r"md5[0-9a-f]{32}|SCRAM-SHA-256\$.*")
 NEWLINE = re.compile(r"\r\n|\n|\r")
 
 Rule = Callable[[str], "str | None"]
@@ -137,7 +142,14 @@ def _password(value: str) -> str | None:
         return "holds a line break, a NUL or another control character: use printable characters"
     if len(value) < PASSWORD_MINIMUM:
         return f"has {len(value)} characters: use at least {PASSWORD_MINIMUM}"
-    return None
+    if HASHED.fullmatch(value):
+        return "looks like a hash, which PostgreSQL would take for one: choose another"
+    return _too_long(value)
+
+
+def _too_long(value: str) -> str | None:
+    size = len(value.encode())
+    return f"has {size} bytes: use at most {SECRET_MAXIMUM}" if size > SECRET_MAXIMUM else None
 
 
 def _token(value: str) -> str | None:
@@ -146,7 +158,7 @@ def _token(value: str) -> str | None:
         return "holds a character that a bearer token cannot have: use letters, digits and - . _ ~ + /"
     if len(value) < TOKEN_MINIMUM:
         return f"has {len(value)} characters: use at least {TOKEN_MINIMUM}"
-    return None
+    return _too_long(value)
 
 
 def _printable(value: str) -> str | None:

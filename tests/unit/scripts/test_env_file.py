@@ -352,6 +352,18 @@ def test_a_short_password_is_refused_without_showing_it(with_value: Change, valu
     assert value not in sentence
 
 
+@pytest.mark.parametrize("value", ["x" * 513, "ß" * 257])
+def test_a_password_that_is_too_long_for_a_client_is_refused(with_value: Change, value: str) -> None:
+    sentence = only_problem(with_value("API_GATEWAY_APP_RABBITMQ_PASSWORD", value))
+    assert "use at most 512" in sentence
+    assert value not in sentence
+
+
+@pytest.mark.parametrize("value", ["md5" + "0" * 32, "'SCRAM-SHA-256$4096:salt$key:key'"])
+def test_a_password_that_postgresql_takes_for_a_hash_is_refused(with_value: Change, value: str) -> None:
+    assert "looks like a hash" in only_problem(with_value("POSTGRES_PASSWORD", value))
+
+
 @pytest.mark.parametrize("value", ["two\\nlines of it", "nul\0in the middle", "tab\\tin the middle"])
 def test_a_password_with_a_control_character_is_refused(with_value: Change, value: str) -> None:
     assert "control character" in only_problem(with_value("POSTGRES_PASSWORD", f'"{value}"'))
@@ -387,6 +399,10 @@ def test_a_token_is_accepted(good: Path, token: str) -> None:
 def test_a_token_may_be_left_out(good: Path) -> None:
     assert "API_TOKEN" not in env_file.load(good)
     assert "#API_TOKEN=" in EXAMPLE.read_text()
+
+
+def test_a_token_that_is_too_long_for_a_header_is_refused(good: Path) -> None:
+    assert "use at most 512" in only_problem(with_token(good, "x" * 513))
 
 
 def test_a_short_token_is_refused_without_showing_it(good: Path) -> None:

@@ -17,6 +17,11 @@ short_description: Makes the platform's status of what Docker answers, and a tab
 BUILT = "play-with-containers.built"
 BASE_BUILT = "play-with-containers.base-built"
 UNITS = {"B": 1, "kB": 10**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+NETWORK_ADVICE = (
+    "Each container is healthy, so it may be the network between them: a firewall that is reloaded removes "
+    "Docker's rules. `ansible-playbook site.yml` finds that out and restarts Docker (by hand: `systemctl "
+    "restart docker`)."
+)
 COLUMNS = ("container", "image", "built", "base", "health", "since", "restarts", "memory", "volumes")
 
 
@@ -52,15 +57,16 @@ def status_document(
     position = {name: number for number, name in enumerate(order)}
     found.sort(key=lambda item: (position.get(item["service"], len(order)), len(item["name"]), item["name"]))
     size, free = map(int, disk.split())
-    running = {item["service"] for item in found}
+    names = {item["name"] for item in found}
     return {
         "host": host,
         "containers": found,
-        "missing": [name for name in order if name not in running],
+        "missing": [name for name in order if name not in names],
         "queues": {queue["name"]: queue["messages"] for queue in json.loads(printed["queues"])}
         if printed["queues"].strip()
         else None,
-        "order_store_depth": _store_depth(printed["gateway"]),
+        "gateway": gateway_answer(printed["gateway"]),
+        "order_store_depth": _store_depth(gateway_answer(printed["gateway"])),
         "backups": json.loads(printed["backups"]) if printed["backups"].strip() else None,
         "disk": {"size": size, "free": free},
     }
@@ -85,10 +91,13 @@ def status_text(document: Mapping[str, Any]) -> str:
     disk = document["disk"]
     lines += [
         "",
+        f"the gateway says: {_gateway_text(document['gateway'])}",
         depths,
         f"the gateway's own store: {'it does not say' if store is None else f'{store} orders'}",
         f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
     ]
+    if _is_only_the_network(document):
+        lines.append(NETWORK_ADVICE)
     lines += _backup_lines(document["backups"])
     if document["missing"]:
         lines.append(
@@ -172,11 +181,46 @@ def _row(container: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _store_depth(gateway: str) -> int | None:
-    found = re.search(r"\{.*\}", gateway, re.DOTALL)
-    if found is None:
-        return None
-    depth = json.loads(found[0])["dependencies"].get("order-store", {}).get("depth")
+def gateway_answer(printed: str) -> dict[str, Any] | None:
+    """Give the gateway's answer to /health/ready, of what its health check prints; None without one."""
+    found = re.search(r"\{.*\}", printed, re.DOTALL)
+    return json.loads(found[0]) if found else None
+
+
+def gateway_status(printed: str) -> str:
+    """Give the status in the gateway's answer, such as "ready"; empty where there is none."""
+    answer = gateway_answer(printed)
+    return str(answer["status"]) if answer else ""
+
+
+def gateway_text(printed: str) -> str:
+    """Write the answer of a gateway that is not ready, while each container is healthy, for people."""
+    return f"{_gateway_text(gateway_answer(printed))}. {NETWORK_ADVICE}"
+
+
+def _gateway_text(answer: Mapping[str, Any] | None) -> str:
+    if answer is None:
+        return "nothing (it does not answer)"
+    down = [
+        f"{name}: {check.get('reason', 'down')}"
+        for name, check in answer["dependencies"].items()
+        if check["status"] != "up"
+    ]
+    return "; ".join([str(answer["status"]), *down])
+
+
+def _is_only_the_network(document: Mapping[str, Any]) -> bool:
+    gateway = document["gateway"]
+    is_ready = gateway is not None and gateway["status"] == "ready"
+    return (
+        not is_ready
+        and not document["missing"]
+        and all(container["health"] == "healthy" for container in document["containers"])
+    )
+
+
+def _store_depth(gateway: Mapping[str, Any] | None) -> int | None:
+    depth = (gateway or {"dependencies": {}})["dependencies"].get("order-store", {}).get("depth")
     return None if depth is None else int(depth)
 
 
@@ -218,6 +262,8 @@ class FilterModule:
         return {
             "status_document": status_document,
             "status_text": status_text,
+            "gateway_status": gateway_status,
+            "gateway_text": gateway_text,
             "image_names": image_names,
             "platform_order": platform_order,
         }

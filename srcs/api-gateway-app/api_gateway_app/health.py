@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from api_gateway_app.orders.publisher import Publisher, State
 from api_gateway_app.orders.store import OrderStore, StoreUnavailable
-from platform_common.health import Check
+from platform_common.health import NO_CONNECTION, Check
 
 CACHE_SECONDS: Final = 1.0
 
@@ -35,6 +35,8 @@ def check_publisher(publisher: Publisher) -> Mapping[str, Any]:
     state = publisher.state
     if state is State.READY:
         return {"status": "up"}
+    if state is State.DISCONNECTED:
+        return {"status": "down", "reason": NO_CONNECTION}
     return {"status": "down", "reason": state.value}
 
 

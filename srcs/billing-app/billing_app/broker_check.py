@@ -10,6 +10,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from platform_common.broker import BrokerSettings
+from platform_common.health import NO_CONNECTION
 
 _logger = logging.getLogger(__name__)
 
@@ -20,8 +21,8 @@ def check_broker(settings: BrokerSettings) -> Mapping[str, Any]:
     try:
         connection = pika.BlockingConnection(parameters)
     except (AMQPError, OSError) as error:
-        _logger.warning("the broker does not let us in: %r", error)
-        return {"status": "down", "reason": "it does not let us in"}
+        _logger.warning("no connection to the broker: %r", error)
+        return {"status": "down", "reason": NO_CONNECTION}
     try:
         channel = connection.channel()
         channel.queue_declare(settings.queue, passive=True)

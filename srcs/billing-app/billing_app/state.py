@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Mapping
 from typing import Any
 
+from platform_common.health import NO_CONNECTION
 from platform_common.heartbeat import Heartbeat
 
 
@@ -47,4 +48,4 @@ class ConsumerState:
         """The health check of the broker: is the consumer registered at its queue?"""
         if self.phase in {Phase.CONSUMING, Phase.HOLDING}:
             return {"status": "up"}
-        return {"status": "down", "reason": "the consumer is not connected"}
+        return {"status": "down", "reason": NO_CONNECTION}

@@ -21,6 +21,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from platform_common.health import NO_CONNECTION
 from platform_common.problems import Problem, problem_response
 from platform_common.settings import Environment, SecretFile, SettingsError
 
@@ -29,6 +30,7 @@ STATEMENT_SECONDS: Final = 5
 # The server ends a statement after STATEMENT_SECONDS; a server that cannot even do that is gone.
 ANSWER_SECONDS: Final = 7
 POOL_SECONDS: Final = 3
+NO_WAY: Final = f"no connection within {CONNECT_SECONDS} s: the server hangs, or the network is cut"
 RETRY_AFTER_SECONDS: Final = 2
 # What the server says to a wrong password; psycopg2 gives no code before there is a connection.
 REFUSAL: Final = "password authentication failed"
@@ -193,7 +195,7 @@ def check_database(query: Callable[[], Any]) -> Mapping[str, Any]:
         query()
     except (DBAPIError, PoolTimeoutError) as error:
         _logger.warning("the database check failed: %s", str(error).strip().splitlines()[0])
-        reason = "unavailable" if is_unavailable(error) else "the query failed"
+        reason = NO_CONNECTION if is_unavailable(error) else "the query failed"
         return {"status": "down", "reason": reason}
     return {"status": "up", "latency_ms": round((time.perf_counter() - started) * 1000, 1)}
 
@@ -243,7 +245,9 @@ def _make_wait(answer_seconds: float) -> Callable[[Any], None]:
             remaining = deadline - time.monotonic()
             if remaining <= 0 or not poller.poll(remaining * 1000):
                 # psycopg2 closes the connection then. Here that would wait for a lock that our caller holds.
-                raise psycopg2.OperationalError("the database did not answer in time")
+                raise psycopg2.OperationalError(
+                    NO_WAY if connecting else "the database did not answer in time"
+                )
             # While connecting, libpq may go on with another socket.
             poller.unregister(descriptor)
 

@@ -18,6 +18,8 @@ Verdict = Callable[[Mapping[str, Mapping[str, Any]]], str]
 CHECK_SECONDS: Final = 2.5
 # For an app whose dependencies have such checks themselves: they get to give their reason.
 OUTER_CHECK_SECONDS: Final = 3.2
+NO_CONNECTION: Final = "it is down, refuses the login, or cannot be reached over the network"
+"""The reason that a check gives where its dependency cannot be connected to."""
 _logger = logging.getLogger(__name__)
 
 

@@ -16,7 +16,7 @@ import sys
 import time
 
 TIMEOUT_SECONDS = 4.0
-_SHOWN_BYTES = 1000
+_SHOWN_BYTES = 3000
 
 
 def process_id_file() -> str:

@@ -27,6 +27,7 @@ run_lock = load("run_lock")
 status = load("status")
 deployments = load("deployments", "roles/container/filter_plugins")
 survey = load("survey", "roles/container/filter_plugins")
+definitions = load("rabbitmq_definitions", "roles/rabbitmq/filter_plugins")
 renamed = load("postgres_renamed", "roles/postgres/filter_plugins")
 
 
@@ -172,21 +173,57 @@ def test_surplus_replicas_are_those_of_the_service_the_highest_number_first() ->
     assert survey.surplus_replicas(containers, "app", ["app", "app-2", "app-10"]) == []
 
 
+def test_strays_are_containers_of_a_service_with_another_name_than_the_described_and_a_helpers() -> None:
+    names = [
+        *("app", "app-2", "app-old", "old"),
+        *("app-previous", "app-next", "app-candidate", "app-migration", "app-2-next", "app-restore"),
+        "dead-letters",
+    ]
+    containers = {name: {"service": "app"} for name in names} | {"other": {"service": "app-old"}}
+    assert survey.stray_containers(containers, "app", with_replicas=True) == ["app-old", "old"]
+    # A second one on a volume is no replica.
+    assert survey.stray_containers(containers, "app", with_replicas=False) == [
+        "app-2",
+        "app-2-next",
+        "app-old",
+        "old",
+    ]
+    assert survey.orphan_containers(containers, ["app"]) == ["other"]
+
+
+def test_who_uses_a_volume_is_known() -> None:
+    foreign = {"a": ["data", "other"], "b": ["other"], "c": []}
+    assert survey.users_of_volumes(foreign, ["data"]) == ["a"]
+    assert survey.users_of_volumes(foreign, []) == []
+
+
 def test_a_survey_knows_images_by_name_containers_by_service_and_files_by_path() -> None:
+    mounts = [{"Type": "volume", "Name": "v"}, {"Type": "bind", "Source": "/"}]
     engine = {
         "images": [{"Id": "x", "RepoTags": ["a:1", "a:2"]}, {"Id": "y", "RepoTags": None}],
         "networks": [{"Name": "n"}],
         "containers": [
-            {"Names": ["/a"], "Labels": {"play-with-containers.service": "b"}, "ImageID": "x"},
-            {"Names": ["/of-somebody-else"], "Labels": {"other": "label"}},
-            {"Names": ["/bare"], "Labels": None},
+            {
+                "Names": ["/a"],
+                "Labels": {"play-with-containers.service": "b"},
+                "ImageID": "x",
+                "State": "running",
+            },
+            {
+                "Names": ["/of-somebody-else"],
+                "Labels": {"other": "label"},
+                "State": "paused",
+                "Mounts": mounts,
+            },
+            {"Names": ["/bare"], "Labels": None, "State": "exited", "Mounts": mounts},
         ],
     }
     files = [{"path": "/d", "mode": "0500", "uid": 1, "gid": 2, "size": 3}]
     assert survey.container_survey(engine, files) == {
         "images": {"a:1": "x", "a:2": "x"},
         "networks": ["n"],
-        "containers": {"a": {"service": "b", "image": "x"}},
+        "containers": {"a": {"service": "b", "image": "x", "running": True}},
+        "foreign": {"of-somebody-else": ["v"], "bare": []},
         "files": {"/d": {"mode": "0500", "uid": 1, "gid": 2, "checksum": None}},
     }
 
@@ -230,6 +267,62 @@ def test_an_empty_machine_says_how_to_start() -> None:
     assert document["missing"] == ["app"]
     assert document["queues"] is None
     assert "make up" in status.status_text(document)
+
+
+READY = 'x: 200 {"status": "ready", "dependencies": {"order-store": {"status": "up", "depth": 2}}}'
+CUT_OFF = (
+    'x: 200 {"status": "degraded", "dependencies": {"rabbitmq": {"status": "down", "reason": "no way"},'
+    ' "order-store": {"status": "up", "depth": 0}}}'
+)
+
+
+def test_the_gateways_own_words_are_in_the_status() -> None:
+    assert status.gateway_status(READY) == "ready"
+    assert status.gateway_status("x: no answer: timed out") == ""
+    assert status.gateway_text(CUT_OFF).startswith("degraded; rabbitmq: no way. Each container is healthy")
+
+
+def test_healthy_containers_behind_a_gateway_that_is_not_ready_point_to_the_network() -> None:
+    inspected = {
+        "Name": "/app",
+        "Image": "x",
+        "RestartCount": 0,
+        "Mounts": [],
+        "HostConfig": {"Memory": 2**28},
+        "Config": {"Image": "app:1", "Labels": {"play-with-containers.service": "app"}},
+        "State": {
+            "Running": True,
+            "Status": "running",
+            "Health": {"Status": "healthy"},
+            "StartedAt": "2026-01-01T00:00:00Z",
+        },
+    }
+
+    def text(gateway: str, health: str = "healthy") -> str:
+        inspected["State"]["Health"]["Status"] = health  # type: ignore[index]
+        document = status.status_document(
+            "host",
+            containers=[inspected],
+            engine={"images": [], "disk_usage": {"Volumes": None}},
+            memory_lines=[],
+            printed={"queues": "", "gateway": gateway, "backups": ""},
+            disk="100 50",
+            order=["app"],
+        )
+        return str(status.status_text(document))
+
+    assert "the gateway says: degraded; rabbitmq: no way" in text(CUT_OFF)
+    assert "restarts Docker" in text(CUT_OFF)
+    assert "restarts Docker" not in text(CUT_OFF, health="unhealthy")
+    assert "the gateway says: ready\n" in text(READY)
+    assert "restarts Docker" not in text(READY)
+
+
+def test_what_the_broker_has_besides_what_is_described_is_named_by_its_path() -> None:
+    wanted = {"users": [{"name": "app"}]}
+    actual = {"users": [{"name": "app"}, {"name": "a/b"}], "policies": [{"vhost": "/", "name": "drop it"}]}
+    assert definitions.rabbitmq_undescribed(actual, wanted) == ["users/a%2Fb", "policies/%2F/drop%20it"]
+    assert definitions.rabbitmq_undescribed({}, wanted) == []
 
 
 def test_a_rollback_is_overtaken_when_the_sources_make_another_image() -> None:

@@ -114,7 +114,7 @@ class Upstream:
         try:
             status = self._pool.request("GET", path, headers, None, _status)
         except UpstreamFailed as error:
-            return {"status": "down", "reason": type(error).__name__}
+            return {"status": "down", "reason": f"it cannot be reached over the network: {error}"}
         if status != HTTPStatus.OK:
             return {"status": "down", "reason": f"it answers {status}"}
         return {"status": "up"}

@@ -16,7 +16,8 @@ from platform_common.validation import parse_json_object
 
 MAXIMUM_BYTES: Final = 64 * 1024
 UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-# Content types of JSON in UTF-8, and content encodings of what is not compressed; some clients put the charset there.
+# Content types of JSON in UTF-8, and content encodings of what is not compressed. (Some clients put the
+# character set there.)
 _USUAL: Final = re.compile(
     r'application/(?:\S+\+)?json(?:; *charset="?utf-?8"?)?|identity|utf-?8', re.IGNORECASE
 )

@@ -52,8 +52,8 @@ def read_json_object(request: Request) -> dict[str, Any]:
 
     Raises:
         Problem: 415 for another content type, and for what is declared as compressed; 400 for what
-            is no JSON object in UTF-8, for a name given twice, NaN or Infinity, nesting deeper than `MAXIMUM_DEPTH`, and for NUL
-            characters or lone surrogates in any name or text.
+            is no JSON object in UTF-8, for a name given twice, NaN or Infinity, nesting deeper than
+            `MAXIMUM_DEPTH`, and for NUL characters or lone surrogates in any name or text.
         RequestEntityTooLarge: the body is larger than the app allows (answered with 413).
     """
     if not _JSON_MEDIA_TYPE.fullmatch(request.mimetype):

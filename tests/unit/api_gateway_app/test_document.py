@@ -151,7 +151,7 @@ def test_document_and_server_say_the_same_of_an_id(number: int) -> None:
     assert server_refuses(lambda: _parse_id(str(number))) != described
 
 
-@pytest.mark.parametrize("key", ["", " ", "   ", " a ", "a b", "~" * 255, "~" * 256, "a\tb", "\xff"])
+@pytest.mark.parametrize("key", ["", " ", "   ", "a", "a b", "~" * 255, "~" * 256, "a\tb", "\xff"])
 def test_document_and_server_say_the_same_of_a_key(key: str) -> None:
     # Spaces around a header's value do not belong to it, and are gone before the app sees it.
     with Flask(__name__).test_request_context(headers={"Idempotency-Key": key.strip(" ")}):

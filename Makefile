@@ -62,6 +62,10 @@ test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 order
 	PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20 pytest -rP tests/recovery/test_killed_consumer.py \
 	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
 
+.PHONY: test-openapi
+test-openapi: test-environment ## the OpenAPI document with another linter, ajv, and clients generated from it (two minutes)
+	pytest tests/openapi
+
 .PHONY: test-faults
 test-faults: test-environment ## an hour of faults under load, on a node of its own (MINUTES=60 SEED=…; docs/faults.md)
 	FAULTS_MINUTES=$(or $(MINUTES),60) FAULTS_SEED=$(SEED) molecule test -s faults --no-command-borders

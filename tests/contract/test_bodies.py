@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,13 @@ def test_a_body_that_is_not_declared_as_json_is_refused(
     headers = {"Content-Type": content_type} if content_type else {}
     response = api.call(*route, data=b'{"title": "a", "description": "b"}', headers=headers)
     assert_problem(response, 415, "application/json")
+
+
+def test_a_body_that_is_declared_as_compressed_is_refused(api: Api, route: Route) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response = api.call(*route, data=gzip.compress(b"{}"), headers=headers)
+    assert_problem(response, 415, "Content-Encoding: gzip")
+    assert response.headers["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ AMOUNT = b'{"user_id": "bad", "number_of_items": 1, "total_amount": '
 # Each body, and what the sentence must tell.
 BAD: dict[str, tuple[bytes, str]] = {
     "no UTF-8": (b'{"user_id": "\xff"}', "not UTF-8 (byte 13)"),
+    "gzip": (gzip.compress(b'{"user_id": "bad"}'), "compressed with gzip. Send plain JSON."),
     "1 MiB": (
         b'{"user_id": "' + b"x" * (1024 * 1024 - 15) + b'"}',
         "1,048,576 bytes long; an order has at most",

@@ -422,7 +422,7 @@ class Consumer:
 
 
 def _judge(delivery: Delivery) -> IdentifiedOrder | Rejection:
-    return judge(delivery.body, delivery.properties.message_id, delivery.new_id)
+    return judge(delivery.body, delivery.properties, delivery.new_id)
 
 
 def _rejection_for(crashes: Sequence[Crash]) -> Rejection:

@@ -79,11 +79,12 @@ class DeadLetter:
     def field(self, name: str) -> str:
         """Return a member of the body as text; empty where the body cannot be read or has none."""
         try:
-            document = json.loads(self.body)
+            # Numbers as they are written: an id of many digits is no binary fraction.
+            document = json.loads(self.body, parse_int=str, parse_float=str)
         except (ValueError, RecursionError):
             return ""
         value = document.get(name) if isinstance(document, dict) else None
-        return str(value) if isinstance(value, str | int) else ""
+        return value if isinstance(value, str) else ""
 
     def _text(self, header: str) -> str:
         value = self.headers.get(header)

@@ -22,6 +22,15 @@ MAXIMUM_ERRORS: Final = 20
 _LONGEST_NAME: Final = 100
 # Python makes no int of more than 4300 digits, and takes long for much fewer; a Decimal takes any.
 _LONGEST_INT: Final = 1000
+# How what is compressed begins; Brotli has no such sign.
+_COMPRESSIONS: Final[Mapping[bytes, str]] = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x78\x01": "deflate",
+    b"\x78\x5e": "deflate",
+    b"\x78\x9c": "deflate",
+    b"\x78\xda": "deflate",
+}
 _JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)")
 
 
@@ -42,9 +51,9 @@ def read_json_object(request: Request) -> dict[str, Any]:
     long whole numbers. One whose exponent is beyond every `Decimal` comes as its NaN.
 
     Raises:
-        Problem: 415 for another content type; 400 for what is no JSON object in UTF-8, for a
-            name given twice, NaN or Infinity, nesting deeper than `MAXIMUM_DEPTH`, and for NUL
-            characters or lone surrogates in any name or text.
+        Problem: 415 for another content type, and for what is declared as compressed; 400 for what
+            is no JSON object in UTF-8, for a name given twice, NaN or Infinity, nesting deeper than
+            `MAXIMUM_DEPTH`, and for NUL characters or lone surrogates in any name or text.
         RequestEntityTooLarge: the body is larger than the app allows (answered with 413).
     """
     if not _JSON_MEDIA_TYPE.fullmatch(request.mimetype):
@@ -53,6 +62,14 @@ def read_json_object(request: Request) -> dict[str, Any]:
             "Unsupported Media Type",
             "Send the body as JSON, with the header Content-Type: application/json.",
             headers={"Accept": "application/json"},
+        )
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.strip().lower() not in {"identity", ""}:
+        raise Problem(
+            415,
+            "Unsupported Media Type",
+            f"Send the body as plain JSON, without Content-Encoding: {_printable(coding)}.",
+            headers={"Accept-Encoding": "identity"},
         )
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if charset not in {"utf-8", "utf8"}:
@@ -89,6 +106,9 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
+        if compression := next((name for sign, name in _COMPRESSIONS.items() if body.startswith(sign)), None):
+            raise bad_request(f"The body is compressed with {compression}. Send plain JSON.") from error
+        _refuse_wide_characters(body)
         raise bad_request(f"The body is not UTF-8 (byte {error.start}). Send JSON in UTF-8.") from error
     if text.startswith("\ufeff"):
         raise bad_request("The body begins with a byte order mark. Send it without.")
@@ -101,6 +121,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
             object_pairs_hook=_object_without_repetition,
         )
     except json.JSONDecodeError as error:
+        _refuse_wide_characters(body)
         raise bad_request(
             f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         ) from error
@@ -110,6 +131,14 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         raise bad_request("The body is JSON, but not an object. Send an object, as in {…}.")
     _check_texts(document)
     return document
+
+
+def _refuse_wide_characters(body: bytes) -> None:
+    """Raise a 400 that says so if `body`, which cannot be read as UTF-8, is JSON in UTF-16 or UTF-32."""
+    encoding = json.detect_encoding(body)
+    name = encoding[:6].upper()
+    if name != "UTF-8" and body.decode(encoding, "replace").lstrip("\ufeff \t\r\n").startswith(("{", "[")):
+        raise bad_request(f"The body is in {name}. Send JSON in UTF-8.")
 
 
 def check_text(field: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pika
@@ -65,6 +66,25 @@ def test_what_is_no_order_becomes_a_dead_letter_and_blocks_nothing(
         assert len(letter.headers["reason"]) > 10
         assert letter.properties.delivery_mode == 2
     wait_for_acknowledgements(broker)
+
+
+@pytest.mark.usefixtures("consuming")
+def test_a_compressed_message_is_a_dead_letter_that_says_so(broker: Broker) -> None:
+    body = gzip.compress(json.dumps(message(1)).encode())
+    broker.put(body, content_type="application/json", content_encoding="gzip")
+    [letter] = broker.dead_letters(1)
+    assert (letter.body, letter.properties.content_encoding) == (body, "gzip")
+    assert letter.headers["reason"] == (
+        "The body is compressed with gzip. Send plain JSON. It came with the content encoding gzip."
+    )
+
+
+@pytest.mark.usefixtures("consuming")
+def test_plain_json_is_an_order_though_it_is_declared_as_compressed(
+    broker: Broker, database: Database
+) -> None:
+    broker.put(message(1), content_type="text/plain", content_encoding="gzip")
+    wait_for_rows(database, 1)
 
 
 @pytest.mark.usefixtures("consuming")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
+import zlib
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from pika import BasicProperties
 
 from billing_app.judge import Rejection, judge
 from billing_app.repository import IdentifiedOrder
@@ -16,7 +20,7 @@ ORDER_ID = "5b0f6c0e-9d3b-4a53-8c0f-0d3b2f1c9a77"
 
 
 def accepted(body: object, message_id: str | None = None) -> IdentifiedOrder:
-    verdict = judge(json.dumps(body).encode(), message_id)
+    verdict = judge(json.dumps(body).encode(), BasicProperties(message_id=message_id))
     assert isinstance(verdict, IdentifiedOrder), verdict
     return verdict
 
@@ -79,7 +83,68 @@ POISON = {
 
 @pytest.mark.parametrize(("body", "words"), POISON.items(), ids=list(POISON.values()))
 def test_what_is_no_order_has_a_reason_for_people(body: bytes, words: str) -> None:
-    verdict = judge(body, None)
+    verdict = judge(body, BasicProperties())
     assert isinstance(verdict, Rejection)
     assert verdict.code == "not_an_order"
     assert any(word in verdict.reason for word in words.split("|"))
+
+
+TEXT = json.dumps(GOOD)
+# {"user_id":"20"}, by their own programs: zstd and brotli are no part of Python 3.11.
+ZSTD = bytes.fromhex("28b52ffd00588100007b22757365725f6964223a223230227d")
+BROTLI = bytes.fromhex("8b07807b22757365725f6964223a223230227d03")
+NO_TEXT: Any = b"\xe9"  # What pika gives where a property is not UTF-8.
+ENCODED: dict[str, tuple[bytes, BasicProperties, str]] = {
+    "gzip": (gzip.compress(TEXT.encode()), BasicProperties(), "compressed with gzip. Send plain JSON."),
+    "gzip, declared": (
+        gzip.compress(TEXT.encode()),
+        BasicProperties(content_type="application/json", content_encoding="gzip"),
+        "compressed with gzip. Send plain JSON. It came with the content encoding gzip.",
+    ),
+    "deflate": (zlib.compress(TEXT.encode()), BasicProperties(), "compressed with deflate. Send plain JSON."),
+    "zstd": (ZSTD, BasicProperties(), "compressed with zstd. Send plain JSON."),
+    "brotli, declared": (BROTLI, BasicProperties(content_encoding="br"), "the content encoding br."),
+    "UTF-16": (TEXT.encode("utf-16"), BasicProperties(), "in UTF-16. Send JSON in UTF-8."),
+    "UTF-16, no mark": (TEXT.encode("utf-16-le"), BasicProperties(), "in UTF-16. Send JSON in UTF-8."),
+    "UTF-16, big end": (TEXT.encode("utf-16-be"), BasicProperties(), "in UTF-16. Send JSON in UTF-8."),
+    "UTF-32": (TEXT.encode("utf-32"), BasicProperties(), "in UTF-32. Send JSON in UTF-8."),
+    "UTF-8, mark": (TEXT.encode("utf-8-sig"), BasicProperties(), "begins with a byte order mark."),
+    "Latin-1": (b'{"user_id": "\xe9"}', BasicProperties(), "not UTF-8 (byte 13). Send JSON in UTF-8."),
+    "a form": (
+        b"user_id=20&number_of_items=99",
+        BasicProperties(content_type="application/x-www-form-urlencoded", content_encoding="utf-8"),
+        "(line 1, column 1). It came with the content type application/x-www-form-urlencoded.",
+    ),
+    "XML": (b"<order/>", BasicProperties(content_type="text/xml"), "the content type text/xml."),
+    "names that are no text": (
+        b"\xff",
+        BasicProperties(content_type=NO_TEXT, content_encoding=NO_TEXT),
+        r"the content type \xe9 and the content encoding \xe9.",
+    ),
+    "a text that begins like deflate": (b"x^2", BasicProperties(), "not JSON"),
+}
+
+
+@pytest.mark.parametrize(("body", "properties", "words"), ENCODED.values(), ids=list(ENCODED))
+def test_what_cannot_be_read_is_told_to_be_what_it_is(
+    body: bytes, properties: BasicProperties, words: str
+) -> None:
+    verdict = judge(body, properties)
+    assert isinstance(verdict, Rejection)
+    assert verdict.code == "not_an_order"
+    assert words in verdict.reason
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "application/x-msgpack"])
+@pytest.mark.parametrize("content_encoding", [None, "gzip", "br", "utf-16", "utf-8"])
+def test_plain_json_is_an_order_whatever_its_properties_say(
+    content_type: str | None, content_encoding: str | None
+) -> None:
+    properties = BasicProperties(content_type=content_type, content_encoding=content_encoding)
+    assert isinstance(judge(TEXT.encode(), properties), IdentifiedOrder)
+
+
+def test_what_is_json_but_no_order_is_told_by_its_content_alone() -> None:
+    verdict = judge(b"{}", BasicProperties(content_type="text/plain"))
+    assert isinstance(verdict, Rejection)
+    assert "content type" not in verdict.reason

@@ -6,13 +6,18 @@ import threading
 import uuid
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 
 import pytest
+from document_values import amounts, with_values
 from helpers import Database
+from pika import BasicProperties
 from sqlalchemy.exc import DBAPIError
 
+from billing_app.judge import judge
 from billing_app.repository import IdentifiedOrder, Orders, Outcome, is_data_error
-from platform_common.orders import Order, parse_order
+from platform_common.orders import Order, order_body, parse_order
+from platform_common.validation import parse_json_object
 
 
 def make(number: int = 1, **changes: object) -> IdentifiedOrder:
@@ -35,6 +40,23 @@ def test_a_stored_order_is_read_as_it_was_written(database: Database, orders: Or
     assert stored.as_dict()["total_amount"] is None
     assert stored.is_of(film.order)
     assert orders.get(uuid.uuid4()) is None
+
+
+def test_an_amount_is_stored_to_the_cent_from_the_message_to_the_table(
+    database: Database, orders: Orders
+) -> None:
+    """A number in JSON, as a text or not, through the queue's message into the table's column."""
+    batch, sent = [], []
+    for amount in islice(amounts(), 0, None, 7):
+        _, body = with_values("NewOrder", {"total_amount": amount})
+        order = parse_order(parse_json_object(body.encode()))
+        verdict = judge(order_body(order, uuid.uuid4()), BasicProperties())
+        assert isinstance(verdict, IdentifiedOrder)
+        batch.append(verdict)
+        sent.append((str(verdict.order_id), format(Decimal(amount.strip('"')), ".2f")))
+    assert len(orders.store(batch).stored) == len(batch)
+    stored = database.execute("SELECT order_id::text, total_amount::text FROM orders")
+    assert set(stored) == set(sent)
 
 
 def test_an_order_that_is_stored_already_is_repeated_or_conflicting(

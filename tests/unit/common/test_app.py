@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import threading
@@ -96,6 +97,27 @@ def test_a_wrong_method_is_told_the_right_ones() -> None:
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
     assert answer.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x-unheard-of"])
+def test_a_body_that_is_declared_as_compressed_is_refused_with_the_reason(coding: str) -> None:
+    answer = app_with().test_client().post("/echo", json={}, headers={"Content-Encoding": coding})
+    assert answer.status_code == 415
+    assert answer.headers["Accept-Encoding"] == "identity"
+    assert body_of(answer)["detail"] == f"Send the body as plain JSON, without Content-Encoding: {coding}."
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_the_coding_that_is_none_is_taken(coding: str) -> None:
+    answer = app_with().test_client().post("/echo", json={}, headers={"Content-Encoding": coding})
+    assert answer.status_code == 200
+
+
+def test_a_compressed_body_without_a_word_about_it_is_told_what_it_is() -> None:
+    body = gzip.compress(b"{}")
+    answer = app_with().test_client().post("/echo", data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert body_of(answer)["detail"] == "The body is compressed with gzip. Send plain JSON."
 
 
 def test_a_body_over_the_limit_is_refused() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
+import jsonschema_rs
 import pytest
 
-from fuzz import EXIT_USAGE, main
+from api_gateway_app.docs import load_openapi
+from fuzz import EXIT_USAGE, exact, main
 
 
 class Platform(BaseHTTPRequestHandler):
@@ -74,3 +76,14 @@ def test_a_platform_that_asks_for_a_token_is_not_called_tested(
 def test_where_no_platform_answers_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--url", "http://127.0.0.1:1"]) == EXIT_USAGE
     assert "No platform answers at http://127.0.0.1:1." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("amount", "is_right"),
+    [(0.07, True), ("0.07", True), (9999999999.99, True), (0.001, False), ("0.001", False), ("1e400", False)],
+)
+def test_schemathesis_is_told_exactly_which_amounts_are_right(amount: float | str, is_right: bool) -> None:
+    document = exact(load_openapi())
+    schema = document["components"]["schemas"]["TotalAmount"]
+    validator = jsonschema_rs.Draft202012Validator({"components": document["components"], **schema})
+    assert validator.is_valid(amount) is is_right

@@ -96,6 +96,11 @@ def test_a_playbook_without_a_machine_fails() -> None:
     refused(run("-i", "localhost,", "site.yml"), "no machine was found", "This play is for platform.")
 
 
+def test_a_tag_that_is_not_there_is_refused(inventory: Path) -> None:
+    refused(run("-i", inventory, "site.yml", "--tags", "biuld"), "no tag biuld", "preflight, engine, build")
+    refused(run("-i", inventory, "ansible/stop.yml", "--tags", "run"), "Nothing was done: no task")
+
+
 def test_a_playbook_works_from_another_folder(inventory: Path) -> None:
     """It finds its plugins and roles, and gets as far as the machine."""
     assert "UNREACHABLE" in run("-i", inventory, "stop.yml", folder=ROOT / "ansible").stdout

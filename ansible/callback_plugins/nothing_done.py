@@ -1,4 +1,4 @@
-"""Callback: a playbook that found no machine, or not its configuration, has failed."""
+"""Callback: refuses a run that would do nothing, or not all that was asked for, and end well."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
+from ansible import constants, context
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
-name: hosts_found
+name: nothing_done
 type: notification
 author: the Play with Containers authors
-short_description: A playbook that found no machine, or not its configuration, has failed
+short_description: Refuses a run that would do nothing, or not all that was asked for, and end well
 description:
-  - Ansible ends well where no machine of the inventory is one that a play is for. Nothing was done then, and
-    that is not what was asked for.
-  - It lies beside the playbooks, where Ansible finds it whatever folder it was started in.
+  - Ansible ends well where no machine of the inventory is one that a play is for, and where no task has a tag
+    that is asked for.
+  - It lies beside the playbooks, where Ansible finds it whatever folder it was started in. With another
+    configuration than this project's, plugins and roles would be missing, with a riddle for a message.
 """
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_USAGE = 5
+PHASES = ("preflight", "engine", "build", "run", "verify")
+# Ansible's own, and those that Molecule always leaves out.
+TAGS = {*PHASES, "all", "always", "never", "tagged", "untagged", "molecule-notest", "notest"}
 
 
 class CallbackModule(CallbackBase):
@@ -29,16 +33,23 @@ class CallbackModule(CallbackBase):
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
-    CALLBACK_NAME = "hosts_found"
+    CALLBACK_NAME = "nothing_done"
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Refuses another configuration: plugins and roles would be missing, with a riddle for a message."""
+        """Refuses another configuration, and tags that are not there."""
         used = constants.config.get_config_value("DEFAULT_FILTER_PLUGIN_PATH")
         if ROOT / "ansible/plugins/filter" not in [Path(path).resolve() for path in used]:
             self._refuse(
                 f"The ansible.cfg of this project was not read (it was {constants.CONFIG_FILE or 'none'}). "
                 f"Run this in {ROOT}, or with the ansible-playbook of its .venv, or with "
                 f"ANSIBLE_CONFIG={ROOT / 'ansible.cfg'}."
+            )
+
+        unknown = sorted({*context.CLIARGS["tags"], *context.CLIARGS["skip_tags"]} - TAGS)
+        if unknown:
+            self._refuse(
+                f"There is no tag {', '.join(unknown)}. The phases of site.yml are {', '.join(PHASES)}; other "
+                "playbooks have no tags."
             )
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -54,6 +65,11 @@ class CallbackModule(CallbackBase):
             "--limit say, and whether the machine stands below that group in the inventory ([platform] in "
             "inventory.ini)."
         )
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Fails where no task was for the tags, or after the task, that were asked for."""
+        if not stats.processed:
+            self._refuse("Nothing was done: no task is what --tags, --skip-tags or --start-at-task ask for.")
 
     def _refuse(self, sentence: str) -> None:
         self._display.display(f"ERROR: {sentence}", color="red", stderr=True)

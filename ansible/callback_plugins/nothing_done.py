@@ -48,8 +48,8 @@ class CallbackModule(CallbackBase):
         unknown = sorted({*context.CLIARGS["tags"], *context.CLIARGS["skip_tags"]} - TAGS)
         if unknown:
             self._refuse(
-                f"There is no tag {', '.join(unknown)}. The phases of site.yml are {', '.join(PHASES)}; other "
-                "playbooks have no tags."
+                f"There is no tag {', '.join(unknown)}. The phases of site.yml are {', '.join(PHASES)}; "
+                "other playbooks have no tags."
             )
 
     def v2_playbook_on_play_start(self, play: Any) -> None:

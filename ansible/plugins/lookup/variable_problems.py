@@ -240,14 +240,12 @@ class LookupModule(LookupBase):
         variables = variables or {}
         known = read_known()
         extra = load_extra_vars(loader=self._loader)
-        sources = [*self._files(variables), self._inventory(variables), Source("-e", extra)]
+        described = {name: value for name, value in extra.items() if name in known.described}
+        sources = (*self._files(variables), self._inventory(variables), Source("-e", described))
         services = variables.get("platform_services")
         found = [
             *option_problems(operation, extra, known),
-            *description_problems([source for source in sources if source.where != "-e"], known),
-            *description_problems(
-                [Source("-e", {name: extra[name] for name in extra if name in known.described})], known
-            ),
+            *description_problems(sources, known),
             *service_problems(services if isinstance(services, list) else [], variables),
         ]
         return list(dict.fromkeys(found))
@@ -260,9 +258,10 @@ class LookupModule(LookupBase):
             for kind in ("group_vars", "host_vars"):
                 for path in sorted((folder / kind).rglob("*")):
                     if path.is_file() and path.suffix in {"", ".yml", ".yaml", ".json"}:
-                        content = self._loader.load_from_file(str(path)) or {}
+                        content = self._loader.load_from_file(str(path))
                         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-                        yield Source(str(shown), content)
+                        # An empty file is none.
+                        yield Source(str(shown), content if isinstance(content, Mapping) else {})
 
     def _inventory(self, variables: Mapping[str, Any]) -> Source:
         """Reads what the inventory itself says of this host and of its groups."""

@@ -1,24 +1,37 @@
-# Each target is one visible command. `make` shows them.
+# Each target is one visible command. `make` shows them. A help line is also the table of its target's options: every
+# NAME=… in it is one that the target takes, and scripts/make_options.py refuses all others before anything runs.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(value PATH)
+# What SSH brings from elsewhere may not exist here.
+export LC_ALL := C.UTF-8
 
-# What the operations read, from `make OPERATION NAME=VALUE`. A value is handed on as JSON: it stays one text.
-OPERATION := ansible-playbook
-ANSWER := CALM_ONLY_SUMMARY=1 ansible-playbook
-OPERATE = $(call extra,operate_service,$(SERVICE)) $(call extra,operate_replicas,$(REPLICAS)) \
-	$(call extra,operate_image,$(IMAGE)) $(call extra,operate_volumes,$(VOLUMES)) $(call extra,operate_tail,$(TAIL)) \
-	$(call extra,operate_drain,$(DRAIN)) $(call extra,operate_from,$(FROM)) $(call extra,operate_database,$(DATABASE)) \
-	$(call extra,operate_key,$(KEY)) $(call extra,operate_backups,$(BACKUPS)) $(call extra,operate_time,$(TIME)) \
-	$(call extra,confirm,$(CONFIRM)) $(call extra,break_lock,$(BREAK_LOCK))
-extra = $(if $(2),-e '{"$(1)": "$(2)"}')
+# What was given on the command line goes to the programs through the environment, as it was typed: make does not expand
+# a `$$` in it, and no shell reads it.
+given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+$(foreach name,$(given),$(eval override export $(name) := $$(value $(name))))
+export MAKE_GIVEN := $(given)
+export MAKE_GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
+
+# A value as one word of a shell, and as the value of a program's option where it is given.
+word = '$(subst ','\'',$(value $(1)))'
+option = $(if $(value $(1)),--$(2) $(word))
+
+OPERATE = python3 scripts/operate.py $@
+ANSWER = CALM_ONLY_SUMMARY=1 $(OPERATE)
+
+.PHONY: options
+options:
+	@python3 scripts/make_options.py
+
+$(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile) test-environment: | options
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { sub(/ \[/, "\n                             [", $$2); printf "  make %-19s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: up
-up: ## set up everything that is needed and bring the platform up in a Vagrant machine
+up: ## set up all that is needed and bring the platform up in a Vagrant machine [GATEWAY_PORT=3000] [MANAGEMENT_PORT=15672] [PROVIDER=docker] [BOX=…] [LIBVIRT_DRIVER=kvm] [DEBIAN_MIRROR=URL]
 	@scripts/up
 
 .PHONY: local
@@ -26,7 +39,7 @@ local: ## bring the platform up on this very computer instead, without Vagrant
 	@scripts/up --local
 
 .PHONY: test
-test: ## all tests: lint, unit tests of the apps, and the whole platform on a fresh node
+test: ## all tests: lint, unit tests of the apps, and the whole platform on a fresh node [DEBIAN_MIRROR=URL]
 	@scripts/test
 
 .PHONY: setup
@@ -46,16 +59,16 @@ test-unit: test-environment ## the apps' own tests, against real databases and b
 	pytest --numprocesses 2 --dist loadfile tests/unit
 
 .PHONY: test-platform
-test-platform: test-environment ## the whole platform on a fresh node in a container
+test-platform: test-environment ## the whole platform on a fresh node in a container [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders
 
 .PHONY: fuzz
-fuzz: ## 15 minutes of unforeseen input to the running platform; deletes its movies (URL=…, SECONDS=…)
-	python scripts/fuzz.py --url $(or $(URL),http://localhost:$(or $(GATEWAY_PORT),3000)) --seconds $(or $(SECONDS),900)
+fuzz: ## unforeseen input to the running platform; deletes its movies [URL=http://localhost:3000] [GATEWAY_PORT=3000] [SECONDS=900] [SEED=N] [PLATFORM_DESTRUCTIVE=1]
+	python scripts/fuzz.py $(call option,URL,url) $(call option,SECONDS,seconds) $(call option,SEED,seed)
 
 .PHONY: bench
-bench: ## how fast the platform is, beside what does the same work; touches no data; 4 minutes
-	@python -m benchmarks
+bench: ## how fast the platform is, beside what does the same work; touches no data; 4 minutes [ON=local] [ROUNDS=5] [SECONDS=4]
+	@python -m benchmarks $(call option,ON,on) $(call option,ROUNDS,rounds) $(call option,SECONDS,seconds)
 
 .PHONY: test-kills
 test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 orders, on the Vagrant machine
@@ -67,16 +80,16 @@ test-openapi: test-environment ## the OpenAPI document with another linter, ajv,
 	pytest tests/openapi
 
 .PHONY: test-faults
-test-faults: test-environment ## an hour of faults under load, on a node of its own (MINUTES=60 SEED=…; docs/faults.md)
-	FAULTS_MINUTES=$(or $(MINUTES),60) FAULTS_SEED=$(SEED) molecule test -s faults --no-command-borders
+test-faults: test-environment ## an hour of faults under load, on a node of its own (docs/faults.md) [MINUTES=60] [SEED=N]
+	FAULTS_MINUTES=$(if $(MINUTES),$(call word,MINUTES),60) FAULTS_SEED=$(call word,SEED) molecule test -s faults --no-command-borders
 
 .PHONY: test-faults-proof
 test-faults-proof: test-environment ## that the fault suite finds what it is there to find: weaknesses are built in
 	FAULTS_TESTS=faults_proof molecule test -s faults --no-command-borders
 
 .PHONY: test-backlog
-test-backlog: test-environment ## a million orders wait in the broker, and all of them are stored (ORDERS=1000000)
-	FAULTS_TESTS=backlog BACKLOG_ORDERS=$(ORDERS) molecule test -s faults --no-command-borders
+test-backlog: test-environment ## a million orders wait in the broker, and all of them are stored [ORDERS=1000000]
+	FAULTS_TESTS=backlog BACKLOG_ORDERS=$(call word,ORDERS) molecule test -s faults --no-command-borders
 
 .PHONY: test-operations
 test-operations: test-environment ## everything an operator does, on a fresh node, under load (an hour or more)
@@ -87,94 +100,92 @@ test-restore: test-environment ## backups and restores on a fresh node: damaged 
 	molecule test --no-command-borders --scenario-name restore
 
 .PHONY: bench-backup
-bench-backup: test-environment ## how long a backup and a restore of a million films and orders take, and what others notice (ROWS=…)
-	RESTORE_TESTS=restore_million BACKUP_ROWS=$(ROWS) molecule test --no-command-borders --scenario-name restore
+bench-backup: test-environment ## how long a backup and a restore of a million films and orders take, and what others notice [ROWS=1000000]
+	RESTORE_TESTS=restore_million BACKUP_ROWS=$(call word,ROWS) molecule test --no-command-borders --scenario-name restore
 
 .PHONY: status
-status: ## what runs, and its health; FORMAT=json for programs
-	@$(ANSWER) ansible/status.yml -e operate_format=$(or $(FORMAT),text)
+status: ## what runs, and its health [FORMAT=text|json]
+	@$(ANSWER) ansible/status.yml
 
 .PHONY: logs
-logs: ## the last lines of SERVICE=NAME (TAIL=100 of them); FOLLOW=1 goes on showing new ones
-	@$(if $(FOLLOW),scripts/follow_logs "$(SERVICE)" "$(or $(TAIL),100)",$(ANSWER) ansible/logs.yml $(OPERATE))
+logs: ## the last lines of SERVICE=NAME [TAIL=100] [FOLLOW=1 goes on showing new ones]
+	@$(if $(FOLLOW),scripts/follow_logs,$(ANSWER) ansible/logs.yml)
 
 .PHONY: stop
-stop: ## stop all containers, or SERVICE=NAME
-	@$(OPERATION) ansible/stop.yml $(OPERATE)
+stop: ## stop all containers, or those of one service [SERVICE=NAME] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/stop.yml
 
 .PHONY: start
-start: ## start them again, each when what it needs is healthy; or SERVICE=NAME
-	@$(OPERATION) ansible/start.yml $(OPERATE)
+start: ## start them again, each when what it needs is healthy [SERVICE=NAME] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/start.yml
 
 .PHONY: remove
-remove: ## remove the platform but not its data; VOLUMES=yes removes that too; or SERVICE=NAME
-	@$(OPERATION) ansible/remove.yml $(OPERATE)
+remove: ## remove the platform, or one service, but not its data [SERVICE=NAME] [VOLUMES=yes removes it too] [BACKUPS=yes] [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/remove.yml
 
 .PHONY: scale
-scale: ## run REPLICAS=3 containers of SERVICE=inventory-app or billing-app
-	@$(OPERATION) ansible/scale.yml $(OPERATE)
+scale: ## run more or fewer containers of an app: SERVICE=inventory-app REPLICAS=3 [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/scale.yml
 
 .PHONY: history
 history: ## the images of SERVICE=NAME that one can go back to
-	@$(ANSWER) ansible/history.yml $(OPERATE)
+	@$(ANSWER) ansible/history.yml
 
 .PHONY: rollback
-rollback: ## SERVICE=NAME goes back to its previous image, or to IMAGE=TAG
-	@$(OPERATION) ansible/rollback.yml $(OPERATE)
+rollback: ## SERVICE=NAME goes back to its previous image, or to another [IMAGE=TAG] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/rollback.yml
 
 .PHONY: backup
-backup: ## back up both databases; DRAIN=1 first waits until no order is on its way (docs/backups.md)
-	@$(OPERATION) ansible/backup.yml $(OPERATE)
+backup: ## back up both databases (docs/backups.md) [DRAIN=1 first waits until no order is on its way] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/backup.yml
 
 .PHONY: restore
-restore: ## restore FROM=BACKUP, a directory here or a date on the machine; DATABASE=movies; KEY=FILE decrypts
-	@$(OPERATION) ansible/restore.yml $(OPERATE)
+restore: ## restore both databases, or one, FROM=BACKUP, a directory here or a date on the machine [DATABASE=movies] [KEY=FILE decrypts] [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/restore.yml
 
 .PHONY: restore-undo
-restore-undo: ## put back the databases of before the last restore
-	@$(OPERATION) ansible/restore_undo.yml $(OPERATE)
+restore-undo: ## put back the databases of before the last restore [DATABASE=movies] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/restore_undo.yml
 
 .PHONY: restore-discard
-restore-discard: ## remove the databases of before restores for good
-	@$(OPERATION) ansible/restore_discard.yml $(OPERATE)
+restore-discard: ## remove the databases of before restores for good [DATABASE=movies] [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/restore_discard.yml
 
 .PHONY: update-base
-update-base: ## take the current Debian packages into all images, and roll them out
-	@$(OPERATION) ansible/update_base.yml $(OPERATE)
+update-base: ## take the current Debian packages into all images, and roll them out [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/update_base.yml
 
 .PHONY: restore-to
-restore-to: ## DATABASE=movies or orders becomes what it was at TIME='2026-11-24 12:00:00+00' (docs/point-in-time.md)
-	@$(OPERATION) ansible/restore_to.yml $(OPERATE)
+restore-to: ## DATABASE=movies or orders becomes what it was at TIME='2026-11-24 12:00:00+00' (docs/point-in-time.md) [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/restore_to.yml
 
 .PHONY: restore-to-undo
-restore-to-undo: ## DATABASE=… serves again what it served before `make restore-to`
-	@$(OPERATION) ansible/restore_to_undo.yml $(OPERATE)
+restore-to-undo: ## DATABASE=movies serves again what it served before `make restore-to` [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/restore_to_undo.yml
 
 .PHONY: restore-to-discard
-restore-to-discard: ## what DATABASE=… served before `make restore-to` is removed for good
-	@$(OPERATION) ansible/restore_to_discard.yml $(OPERATE)
+restore-to-discard: ## what DATABASE=movies served before `make restore-to` is removed for good [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/restore_to_discard.yml
 
 .PHONY: upgrade-postgres
-upgrade-postgres: ## the databases (or DATABASE=…) become what postgres_major says; the old data is kept
-	@$(OPERATION) ansible/upgrade_postgres.yml $(OPERATE)
-
-dead_letters = $(ANSWER) ansible/dead_letters.yml -e dead_letters_id=$(ID) -e dead_letters_reason=$(REASON)
+upgrade-postgres: ## the databases, or one, become what postgres_major says; the old data is kept [DATABASE=movies] [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/upgrade_postgres.yml
 
 .PHONY: dead-letters
-dead-letters: ## messages that are no orders, and why; ID=… shows one whole, REASON=… some, FORMAT=json for programs
-	@$(dead_letters) -e dead_letters_action=$(if $(ID),show,list) -e dead_letters_format=$(or $(FORMAT),table)
+dead-letters: ## messages that are no orders, and why; ID=… shows one whole [REASON=CODE only those] [FORMAT=table|json]
+	@$(ANSWER) ansible/dead_letters.yml dead_letters_action=$(if $(ID),show,list)
 
 .PHONY: dead-letters-retry
-dead-letters-retry: ## put all dead letters back into the queue of orders, or those with ID=… or REASON=…
-	@$(dead_letters) -e dead_letters_action=retry
+dead-letters-retry: ## put all dead letters back into the queue of orders, or some [ID=…] [REASON=CODE]
+	@$(ANSWER) ansible/dead_letters.yml dead_letters_action=retry
 
 .PHONY: dead-letters-drop
-dead-letters-drop: ## remove dead letters for good: ID=… or REASON=…, and CONFIRM=yes
-	@$(dead_letters) -e dead_letters_action=drop -e dead_letters_confirm=$(or $(CONFIRM),$(confirm))
+dead-letters-drop: ## remove dead letters for good, by ID=… or REASON=CODE, with CONFIRM=yes
+	@$(ANSWER) ansible/dead_letters.yml dead_letters_action=drop
 
 .PHONY: converge
-converge: ## bring the machines of the inventory to what ansible/group_vars describes
-	ansible-playbook site.yml
+converge: ## bring the machines of the inventory to what ansible/group_vars describes [SERVICE=NAME] [BREAK_LOCK=yes]
+	@$(OPERATE) site.yml
 
 .PHONY: halt
 halt: ## stop the Vagrant machine cleanly; `make up` starts it again with its data

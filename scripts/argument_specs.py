@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+ROOT = Path(__file__).resolve().parent.parent
 SPECS = Path("meta/argument_specs.yml")
 DEFAULTS = Path("defaults/main.yml")
 VARIABLES = Path("vars/main.yml")

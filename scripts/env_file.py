@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 ROOT = Path(__file__).resolve().parent.parent
 EXIT_BAD_FILE = 2
@@ -44,6 +44,10 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 # What PostgreSQL takes for a password that is hashed already (ALTER ROLE … PASSWORD).
 HASHED = re.compile(r"md5[0-9a-f]{32}|SCRAM-SHA-256\$.*")
 NEWLINE = re.compile(r"\r\n|\n|\r")
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<key>[A-Za-z_]\w*)[^\S\r\n]*=(?P<value>[^\r\n]*)")
+# The rest of a line whose value begins with a quote, where the same quote closes it.
+CLOSED = re.compile(r"""\s*(?:'(?:\\'|[^'])*'|"(?:\\"|[^"])*")""")
 
 Rule = Callable[[str], "str | None"]
 """Takes a value that is not empty; gives what is wrong with it as the end of a sentence, or None."""
@@ -59,11 +63,15 @@ class EnvFileError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One `KEY=value` of the file, with the number of its line (from 1)."""
+    """One `KEY=value` of the file, with the number of its line (from 1).
+
+    Of one that is not `readable` only the key is known, and what is wrong with it is told already.
+    """
 
     key: str
     value: str
     line: int
+    readable: bool = True
 
 
 def _host(value: str) -> str | None:
@@ -135,13 +143,17 @@ def _database(value: str) -> str | None:
     return None
 
 
+def _characters(value: str) -> str:
+    return "1 character" if len(value) == 1 else f"{len(value)} characters"
+
+
 def _password(value: str) -> str | None:
     """Never tells the value: what it returns is printed and logged."""
     # A password travels as the only line of a file and inside libpq's and the broker's C strings.
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         return "holds a line break, a NUL or another control character: use printable characters"
     if len(value) < PASSWORD_MINIMUM:
-        return f"has {len(value)} characters: use at least {PASSWORD_MINIMUM}"
+        return f"has {_characters(value)}: use at least {PASSWORD_MINIMUM}"
     if HASHED.fullmatch(value):
         return "looks like a hash, which PostgreSQL would take for one: choose another"
     return _too_long(value)
@@ -157,7 +169,7 @@ def _token(value: str) -> str | None:
     if not TOKEN.fullmatch(value):
         return "holds a character that a bearer token cannot have: use letters, digits and - . _ ~ + /"
     if len(value) < TOKEN_MINIMUM:
-        return f"has {len(value)} characters: use at least {TOKEN_MINIMUM}"
+        return f"has {_characters(value)}: use at least {TOKEN_MINIMUM}"
     return _too_long(value)
 
 
@@ -342,22 +354,94 @@ def _read(path: Path) -> tuple[list[Entry], list[str]]:
 def _parse(text: str, name: str) -> tuple[list[Entry], list[str]]:
     entries: dict[str, Entry] = {}
     found: list[str] = []
+    text, unclosed = _take_out_unclosed(text)
+    for entry in unclosed:
+        entries[entry.key] = entry
+        found.append(
+            f"{name}, line {entry.line}: the value of {entry.key} begins with a quote that is not closed on "
+            "this line; close it."
+        )
     for binding in parse_stream(io.StringIO(text, newline="")):
         source = binding.original.string
         # A binding begins with the blank lines above it.
         blank = source[: len(source) - len(source.lstrip())]
         line = binding.original.line + len(NEWLINE.findall(blank))
-        if binding.error or (binding.key is not None and binding.value is None):
-            found.append(f"{name}, line {line}: this is no KEY=value; write it so, or put # before it.")
-        elif binding.key is not None and binding.value is not None:
-            if binding.key in entries:
-                first = entries[binding.key].line
-                found.append(
-                    f"{name}, line {line}: {binding.key} is there already in line {first}; remove one."
-                )
-            else:
-                entries[binding.key] = Entry(binding.key, binding.value, line)
+        written = ASSIGNMENT.match(source)
+        key = binding.key or (written["key"] if written else None)
+        problem = _syntax_problem(binding, written["value"] if written else None)
+        if problem:
+            found.append(f"{name}, line {line}: {problem}")
+        if key is None:
+            continue
+        if key in entries:
+            found.append(
+                f"{name}, line {line}: {key} is there already in line {entries[key].line}; remove one."
+            )
+        elif binding.value is not None or problem:
+            entries[key] = Entry(key, binding.value or "", line, readable=problem is None)
     return list(entries.values()), found
+
+
+def _syntax_problem(binding: Binding, written: str | None) -> str | None:
+    """Tell what is wrong with how a line is written, or None.
+
+    Args:
+        binding: what python-dotenv makes of the line.
+        written: what stands behind its equals sign.
+    """
+    quoted = _is_quoted(written or "")
+    if binding.error and quoted and binding.key is None:
+        return "there is text behind the closing quote; remove it, or put all of the value into the quotes."
+    if binding.error or (binding.key is not None and binding.value is None):
+        return "this is no KEY=value; write it so, or put # before it."
+    # A pasted password may hold it, and would be cut there.
+    if binding.key is not None and not quoted and re.search(r"\s#", written or ""):
+        return (
+            f"the value of {binding.key} holds ' #', and what follows would be a comment; put the value into "
+            "single quotes, or the comment on a line of its own."
+        )
+    return None
+
+
+def _is_quoted(written: str) -> bool:
+    return written.lstrip().startswith(("'", '"'))
+
+
+def _take_out_unclosed(text: str) -> tuple[str, list[Entry]]:
+    """Empty the lines whose value begins with a quote that is not closed: it would swallow what follows.
+
+    Only the value of a service of one's own may have several lines, such as a certificate.
+    """
+    lines = LINE.findall(text)
+    unclosed: list[Entry] = []
+    number = 0
+    while number < len(lines):
+        written = ASSIGNMENT.match(lines[number])
+        if (
+            written
+            and written["value"].lstrip().startswith(("'", '"'))
+            and not CLOSED.match(written["value"])
+        ):
+            end = _end_of_quote(lines, number) if written["key"].startswith(EXTRA_PREFIX) else None
+            if end is None:
+                unclosed.append(Entry(written["key"], "", number + 1, readable=False))
+                lines[number] = lines[number][len(lines[number].rstrip("\r\n")) :]
+            else:
+                number = end
+        number += 1
+    return "".join(lines), unclosed
+
+
+def _end_of_quote(lines: list[str], first: int) -> int | None:
+    """Find the line that closes the quote of another one; None where a line with a key comes before it."""
+    for last in range(first + 1, len(lines)):
+        written = ASSIGNMENT.match(lines[last])
+        if written and (written["key"] in RULES or written["key"].startswith(EXTRA_PREFIX)):
+            return None
+        value = "".join(lines[first : last + 1]).partition("=")[2]
+        if CLOSED.match(value):
+            return last
+    return None
 
 
 def _problems_of(entries: list[Entry], name: str) -> list[str]:
@@ -372,6 +456,8 @@ def _problems_of(entries: list[Entry], name: str) -> list[str]:
 
 
 def _problem_of(entry: Entry, name: str) -> str | None:
+    if not entry.readable:
+        return None
     where = f"{name}, line {entry.line}: {entry.key}"
     rule = {**RULES, **OPTIONAL_RULES}.get(entry.key)
     if rule is None and re.fullmatch(EXTRA_PREFIX + r"[A-Z0-9_]+", entry.key):

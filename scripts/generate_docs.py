@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/variables.md, the tables of the roles' variables, from their argument_specs."""
+"""Writes docs/variables.md, the tables of all variables, from the argument_specs."""
 
 from __future__ import annotations
 
@@ -15,31 +15,38 @@ from argument_specs import NO_DEFAULT, EntryPoint, Option, Role, SpecsError, rea
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = ".venv/bin/python scripts/generate_docs.py"
 HEADER = f"""\
-# Variables of the roles
+# Variables
 
-<!-- Made by `{COMMAND}` from roles/*/meta/argument_specs.yml. Change it there. -->
+<!-- Made by `{COMMAND}` from the argument_specs.yml of ansible/ and roles/. Change it there. -->
 
-Set them in `ansible/group_vars/` or, for one run, with `-e NAME=VALUE`. A wrong type or a missing required
-variable ends the play before anything is changed.
+Set them in `ansible/group_vars/` or, for one run, with `-e NAME=VALUE`. A misspelt name, a wrong type or a
+missing required variable ends the play before anything is changed.
 """
 
 
-def render(roles: list[Role]) -> str:
-    """Make the page; the same roles always give the same text."""
-    parts = [HEADER, *(_role(role) for role in roles)]
+def render(roles: list[Role], platform: Role | None = None) -> str:
+    """Make the page; the same roles always give the same text.
+
+    Args:
+        roles: the roles.
+        platform: what describes the platform, and has an entry point for each playbook.
+    """
+    parts = [HEADER, *(_role(role, f"## {role.name}", "tasks_from: {}") for role in roles)]
+    if platform:
+        parts.insert(1, _role(platform, "## The platform and its playbooks", "`ansible/{}.yml`"))
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
-def _role(role: Role) -> str:
-    lines = [f"## {role.name}", ""]
+def _role(role: Role, title: str, entry_title: str) -> str:
+    lines = [title, ""]
     for entry in role.entry_points:
-        lines += _entry_point(entry)
+        lines += _entry_point(entry, entry_title)
     return "\n".join(lines)
 
 
-def _entry_point(entry: EntryPoint) -> Iterator[str]:
+def _entry_point(entry: EntryPoint, title: str) -> Iterator[str]:
     if entry.name != "main":
-        yield from (f"### tasks_from: {entry.name}", "")
+        yield from (f"### {title.format(entry.name)}", "")
     for text in (entry.short_description, entry.description):
         if text:
             yield from (_markdown(text).rstrip(".") + ".", "")
@@ -94,7 +101,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        page = render([read_role(folder) for folder in role_folders(options.roles)])
+        playbooks = options.roles.parent / "ansible"
+        page = render(
+            [read_role(folder) for folder in role_folders(options.roles)],
+            read_role(playbooks) if playbooks.is_dir() else None,
+        )
     except SpecsError as error:
         print(error, file=sys.stderr)
         return 1

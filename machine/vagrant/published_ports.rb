@@ -1,5 +1,13 @@
 # The ports of a container are set when it is made, and Vagrant's docker provider says nothing when they differ.
 module PlayWithContainers
+  # The port that a variable of the environment names.
+  def self.port(variable, default)
+    text = ENV.fetch(variable, default.to_s)
+    return text.to_i if text.match?(/\A[0-9]{1,5}\z/) && text.to_i.between?(1, 65_535)
+
+    abort "#{variable} is '#{text}', which is no port: use a whole number from 1 to 65535, or unset #{variable}."
+  end
+
   # wanted: name of the environment's variable => [port inside, port outside]
   def self.refuse_other_ports(container, wanted)
     wanted.each do |variable, (inside, outside)|

@@ -2,6 +2,11 @@
 # port and the key are Vagrant's to choose, and nobody should have to copy them by hand.
 module PlayWithContainers
   class SshConfigFile < Vagrant.plugin("2", :provisioner)
+    # ssh_config(5): inside quotes a backslash escapes, and a percent sign begins a token.
+    def self.quoted(path)
+      path.gsub(/["\\]/) { |sign| "\\#{sign}" }.gsub("%", "%%")
+    end
+
     def provision
       info = @machine.ssh_info
       path = @machine.env.root_path.join(".vagrant", "ssh_config")
@@ -11,7 +16,7 @@ module PlayWithContainers
           HostName #{info[:host]}
           Port #{info[:port]}
           User #{info[:username]}
-          IdentityFile "#{info[:private_key_path].first}"
+          IdentityFile "#{self.class.quoted(info[:private_key_path].first)}"
           IdentitiesOnly yes
           UserKnownHostsFile /dev/null
           StrictHostKeyChecking no

@@ -6,13 +6,14 @@
 
 environment=$root/.venv
 requirements=$root/requirements/control.txt
+start_programs=$root/scripts/lib/start_programs.py
 
-# environment_fingerprint: changes with the pins, with the interpreter, and when the repository is moved
-# (an environment holds its own path). Written last: an interrupted installation has none.
+# environment_fingerprint: changes with the pins, with the interpreter, with how programs start, and when the
+# repository is moved (an environment holds its own path). Written last: an interrupted installation has none.
 environment_fingerprint() {
   local version
   version=$("$environment/bin/python" -I -c 'import platform; print(platform.python_version())' 2>/dev/null) || return 1
-  printf '%s %s %s\n' "$(sha256sum <"$requirements" | cut -d' ' -f1)" "$version" "$root"
+  printf '%s %s %s\n' "$(cat "$requirements" "$start_programs" | sha256sum | cut -d' ' -f1)" "$version" "$root"
 }
 
 environment_is_current() {
@@ -41,6 +42,8 @@ ensure_environment() {
   quietly "$environment/bin/pip" install --disable-pip-version-check --no-input --progress-bar off \
     --require-hashes --requirement "$requirements" ||
     environment_failed "The packages of requirements/control.txt cannot be installed."
+  quietly "$environment/bin/python" -I "$start_programs" "$environment/bin" "$root" ||
+    environment_failed "The programs of the environment cannot be prepared."
   environment_fingerprint >"$environment/.fingerprint"
   trap give_to_caller EXIT
   rm -rf "$environment.previous"

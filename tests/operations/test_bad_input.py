@@ -25,7 +25,18 @@ def test_a_service_must_be_named_where_one_is_needed(operator: Operator) -> None
     operator.refused("ansible/rollback.yml", "Say which service")
 
 
-@pytest.mark.parametrize("replicas", ["0", pytest.param("1000", marks=quick), "-1", "three", "2.5", ""])
+@quick
+def test_an_option_that_is_misspelt_or_empty_does_nothing_to_all_services(
+    operator: Operator, node: Node
+) -> None:
+    before = node.inspect("inventory-app", "billing-app")
+    operator.refused("ansible/stop.yml", "Did you mean operate_service?", operate_servcie="inventory-app")
+    operator.refused("ansible/stop.yml", "is given, and empty", operate_service="")
+    after = node.inspect("inventory-app", "billing-app")
+    assert [item["State"] for item in after.values()] == [item["State"] for item in before.values()]
+
+
+@pytest.mark.parametrize("replicas", ["0", pytest.param("1000", marks=quick), "-1", "three", "2.5"])
 def test_a_number_of_replicas_that_is_not_possible_is_refused(operator: Operator, replicas: str) -> None:
     operator.refused(
         "ansible/scale.yml",

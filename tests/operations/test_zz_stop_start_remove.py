@@ -20,7 +20,7 @@ def states(node: Node) -> dict[str, str]:
 
 def test_one_service_is_stopped_and_started(operator: Operator, node: Node, api: Api) -> None:
     assert (
-        "1 containers of billing-app are stopped"
+        "1 container of billing-app is stopped"
         in operator.run("ansible/stop.yml", operate_service="billing-app").text
     )
     assert states(node)["billing-app"] == "exited"

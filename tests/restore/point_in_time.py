@@ -29,23 +29,28 @@ class PointInTime:
 
     @property
     def _variables(self) -> dict[str, Any]:
-        return {"postgres_archive": list(self.archived), "confirm": "yes"}
+        return {"postgres_archive": list(self.archived)}
+
+    @property
+    def _without_question(self) -> dict[str, Any]:
+        return {**self._variables, "confirm": "yes"}
+
+    def _site(self, service: str) -> dict[str, Any]:
+        return {**self._variables, **({"operate_service": service} if service else {})}
 
     def site(self, service: str = "", **variables: Any) -> Result:
         """Bring the platform, or one service of it, to what is described."""
-        return self._operator.run(SITE, operate_service=service, **self._variables, **variables)
+        return self._operator.run(SITE, **self._site(service), **variables)
 
     def site_fails(self, *mentions: str, service: str = "", **variables: Any) -> Result:
         """Run the same, which must fail with a sentence that mentions these texts."""
-        return self._operator.refused(
-            SITE, *mentions, operate_service=service, **self._variables, **variables
-        )
+        return self._operator.refused(SITE, *mentions, **self._site(service), **variables)
 
     def restore(self, database: str, moment: str, **variables: Any) -> Result:
         """Bring a database back to a moment."""
         return self._operator.run(
             "ansible/restore_to.yml",
-            **{**self._variables, "operate_database": database, "operate_time": moment, **variables},
+            **{**self._without_question, "operate_database": database, "operate_time": moment, **variables},
         )
 
     def refused(self, database: str, moment: str, *mentions: str, **variables: Any) -> None:
@@ -54,7 +59,7 @@ class PointInTime:
         self._operator.refused(
             "ansible/restore_to.yml",
             *mentions,
-            **{**self._variables, "operate_database": database, "operate_time": moment, **variables},
+            **{**self._without_question, "operate_database": database, "operate_time": moment, **variables},
         )
         assert self.serves(database) == before
         assert self.leftovers() == []
@@ -64,25 +69,28 @@ class PointInTime:
         self._operator.kill_when(
             condition,
             "ansible/restore_to.yml",
-            **self._variables,
+            **self._without_question,
             operate_database=database,
             operate_time=moment,
         )
 
     def undo(self, database: str) -> Result:
         """Put back what was served before the last restore."""
-        return self._operator.run("ansible/restore_to_undo.yml", **self._variables, operate_database=database)
+        return self._operator.run(
+            "ansible/restore_to_undo.yml", **self._without_question, operate_database=database
+        )
 
     def discard(self, database: str) -> Result:
         """Remove what was served before the last restore."""
         return self._operator.run(
-            "ansible/restore_to_discard.yml", **self._variables, operate_database=database
+            "ansible/restore_to_discard.yml", **self._without_question, operate_database=database
         )
 
     def upgrade(self, database: str, **variables: Any) -> Result:
         """Bring a database to the major version that is described."""
         return self._operator.run(
-            "ansible/upgrade_postgres.yml", **{**self._variables, "operate_database": database, **variables}
+            "ansible/upgrade_postgres.yml",
+            **{**self._without_question, "operate_database": database, **variables},
         )
 
     def version(self, database: str) -> int:

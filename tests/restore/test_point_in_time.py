@@ -90,7 +90,7 @@ def test_orders_come_back_to_a_moment_between_two_of_them_while_others_are_accep
     pitr.refused("orders", moment, "still keeps", "make restore-to-undo", "make restore-to-discard")
 
     undone = pitr.undo("orders")
-    assert "rows of orders were stored since" in undone.text
+    assert " of orders were stored since" in undone.text
     assert is_stored(api, first)
     assert is_stored(api, second)
     assert not is_stored(api, third)
@@ -112,7 +112,7 @@ def test_a_restored_database_can_be_brought_back_again(pitr: PointInTime, api: A
     moment = pitr.now("orders")
     second = order(api)
     result = pitr.restore("orders", moment)
-    assert "1 rows of orders were stored after that moment" in result.text
+    assert "1 row of orders was stored after that moment" in result.text
     assert is_stored(api, first)
     assert not is_stored(api, second)
     # On the branch that was left by an undo, too.
@@ -150,7 +150,7 @@ def test_a_moment_that_cannot_be_restored_is_refused_with_those_that_can(pitr: P
     pitr.refused("orders", str(oldest - timedelta(hours=1)), "choose a time from", str(oldest)[:16])
     pitr.refused("orders", str(oldest + timedelta(days=1)), "choose a time from", str(oldest)[:16])
     pitr.refused("orders", "2026-11-24 12:00:00", "write date, time and time zone")
-    pitr.refused("orders", "", "TIME is missing")
+    pitr.refused("orders", "", "TIME (operate_time) is given, and empty")
 
 
 def test_a_database_that_is_not_archived_or_none_is_refused(pitr: PointInTime, operator: Operator) -> None:

@@ -163,21 +163,33 @@ def rows_compared(served: Mapping[str, Any], restored: Mapping[str, Any]) -> str
     """
     tables = {**served["rows"], **restored["rows"]}
     text = "; ".join(
-        f"{table.removeprefix('public.')}: {served['rows'].get(table, 0)} rows before, "
+        f"{table.removeprefix('public.')}: {_rows(served['rows'].get(table, 0))} before, "
         f"{restored['rows'].get(table, 0)} after"
         for table in sorted(tables)
         if table != "public.alembic_version"
     )
     for table, later in sorted(served["later"].items()):
         name = table.removeprefix("public.")
-        text += f"; {later} rows of {name} were stored after that moment and are not in it"
+        text += f"; {_stored(later, name)} after that moment and {_are(later)} not in it"
     return f"{text or 'There are no tables'}."
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number} rows"
+
+
+def _stored(number: int, table: str) -> str:
+    return f"{_rows(number)} of {table} {'was' if number == 1 else 'were'} stored"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def rows_since(counted: Mapping[str, Any]) -> str:
     """Write how many rows came since the moment that `row-counts` was asked for."""
     return " ".join(
-        f"{later} rows of {table.removeprefix('public.')} were stored since and are not in it."
+        f"{_stored(later, table.removeprefix('public.'))} since and {_are(later)} not in it."
         for table, later in sorted(counted["later"].items())
     )
 

@@ -24,6 +24,7 @@ def load(name: str, directory: str = "ansible/plugins/filter") -> ModuleType:
 
 
 run_lock = load("run_lock")
+words = load("words")
 status = load("status")
 deployments = load("deployments", "roles/container/filter_plugins")
 survey = load("survey", "roles/container/filter_plugins")
@@ -329,3 +330,9 @@ def test_a_rollback_is_overtaken_when_the_sources_make_another_image() -> None:
     pins = {name: {"from": "bad", "to": "good"} for name in ("held", "fixed", "not looked at")}
     images = {"held": "held:good", "fixed": "fixed:better"}
     assert load("decisions").overtaken_pins(pins, images) == {"fixed": None}
+
+
+def test_one_thing_is_counted_in_the_singular() -> None:
+    assert words.counted(1, "replica") == "1 replica"
+    assert words.counted("1", "container") == "1 container"
+    assert [words.counted(number, "image") for number in (0, 2)] == ["0 images", "2 images"]

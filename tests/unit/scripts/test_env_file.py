@@ -180,11 +180,58 @@ def test_an_empty_file_misses_every_key(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("bad", ["DB PORT 5432", "DB_PORT", "= 5432", 'A="open'])
+@pytest.mark.parametrize("bad", ["DB PORT 5432", "DB_PORT", "= 5432"])
 def test_a_line_that_is_no_pair_is_told_with_its_number(tmp_path: Path, bad: str, newline: str) -> None:
     path = tmp_path / ".env"
     path.write_bytes(newline.join(["# one", "", "", bad, ""]).encode())
     assert env_file.problems(path)[0].startswith(".env, line 4: this is no KEY=value")
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("later", ["", "'", '"'])
+def test_a_quote_that_is_not_closed_is_told_with_its_line_and_nothing_else(
+    with_value: Change, quote: str, later: str
+) -> None:
+    """Also where the quote of a later value would close it."""
+    path = with_value("DB_PORT", f"{later}5432{later}")
+    path.write_text(re.sub("^RABBITMQ_HOST=", f"RABBITMQ_HOST={quote}", path.read_text(), flags=re.MULTILINE))
+    line = path.read_text().splitlines().index(f"RABBITMQ_HOST={quote}rabbitmq") + 1
+    assert f"line {line}: the value of RABBITMQ_HOST begins with a quote that is not closed" in only_problem(
+        path
+    )
+
+
+def test_text_behind_a_closing_quote_is_told(with_value: Change) -> None:
+    assert "text behind the closing quote" in only_problem(with_value("POSTGRES_PASSWORD", "'0123'456789abc"))
+
+
+@pytest.mark.parametrize("value", ["correct horse #battery", "0123456789abc # a comment", " #0123456789abc"])
+def test_a_value_that_would_be_cut_at_a_comment_is_told(with_value: Change, value: str) -> None:
+    sentence = only_problem(with_value("POSTGRES_PASSWORD", value))
+    assert "the value of POSTGRES_PASSWORD holds ' #'" in sentence
+    assert "single quotes" in sentence
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("'correct horse #battery'", "correct horse #battery"),
+        ("'0123456789abc' # a comment", "0123456789abc"),
+        ("0123#456789abc", "0123#456789abc"),
+        ("#0123456789abc", "#0123456789abc"),
+    ],
+)
+def test_a_number_sign_that_begins_no_comment_belongs_to_the_value(
+    with_value: Change, written: str, value: str
+) -> None:
+    assert env_file.load(with_value("POSTGRES_PASSWORD", written))["POSTGRES_PASSWORD"] == value
+
+
+def test_a_value_of_a_service_of_ones_own_may_have_several_lines(good: Path) -> None:
+    good.write_text(good.read_text() + "EXTRA_SHOP_CERTIFICATE='-----\nABC=\n-----'\nEXTRA_COLOUR=red\n")
+    values = env_file.load(good)
+    assert values["EXTRA_SHOP_CERTIFICATE"] == "-----\nABC=\n-----"
+    assert values["EXTRA_COLOUR"] == "red"
 
 
 def test_the_same_key_twice_is_told_with_both_lines(good: Path) -> None:

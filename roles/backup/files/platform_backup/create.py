@@ -19,7 +19,7 @@ from platform_backup.orders import orders_on_their_way, wait_until_stored
 from platform_backup.pace import Pace
 from platform_backup.problem import BackupProblem
 from platform_backup.settings import Database, Settings
-from platform_backup.store import Store, require_space, size
+from platform_backup.store import Store, counted, require_space, size
 
 _CHUNK_BYTES: Final = 1 << 20
 _CHECK_SPACE_BYTES: Final = 16 << 20
@@ -185,7 +185,7 @@ def _private(path: str, flags: int) -> int:
 
 def _summary(directory: Path, manifest: Manifest, removed: list[str], seconds: float) -> str:
     rows = ", ".join(
-        f"{dump.name} ({sum(dump.table_rows.values())} rows, {size(dump.bytes)})"
+        f"{dump.name} ({counted(sum(dump.table_rows.values()), 'row')}, {size(dump.bytes)})"
         for dump in manifest.databases
     )
     orders = manifest.orders
@@ -200,8 +200,10 @@ def _summary(directory: Path, manifest: Manifest, removed: list[str], seconds: f
             "How many orders were on their way is not known: the broker or the gateway does not say."
         )
     elif orders.waiting:
+        one = orders.waiting == 1
         parts.append(
-            f"It does not hold {orders.waiting} orders that were on their way at that moment "
+            f"It does not hold {counted(orders.waiting, 'order')} that {'was' if one else 'were'} on "
+            f"{'its' if one else 'their'} way at that moment "
             f"({orders.queued} "
             f"queued, {orders.in_gateway_store} in the gateway's store); DRAIN=1 waits until there are none."
         )

@@ -45,8 +45,9 @@ def wait_until_stored(settings: Settings, seconds: float, progress: Callable[[st
         told = "an unknown number of" if orders.waiting is None else str(orders.waiting)
         progress(f"waiting until the orders on their way are stored: {told}")
         if time.monotonic() >= deadline:
+            left = "is still 1 order on its way" if told == "1" else f"are still {told} orders on their way"
             raise BackupProblem(
-                f"After {seconds:.0f} s there are still {told} orders on their way (queue: "
+                f"After {seconds:.0f} s there {left} (queue: "
                 f"{_text(orders.queued)}, the gateway's store: {_text(orders.in_gateway_store)}). Is "
                 "billing-app "
                 "running (`make status`)? Back up without DRAIN=1, or give it longer: backup_drain_seconds."

@@ -22,7 +22,7 @@ from platform_backup.manifest import DatabaseDump, Manifest, check_files
 from platform_backup.names import kept_name, restoring_name
 from platform_backup.problem import BackupProblem
 from platform_backup.settings import Database
-from platform_backup.store import size
+from platform_backup.store import counted, size
 from platform_backup.swap import swap
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -300,7 +300,7 @@ def _load(source: Source, database: Database, touch: Callable[[], None], progres
 
 def _told(database: Database, dump: DatabaseDump, guard: _Guard) -> str:
     tables = ", ".join(
-        f"{table.removeprefix('public.')} {guard.rows.get(table, 0)} → {rows} rows"
+        f"{table.removeprefix('public.')} {guard.rows.get(table, 0)} → {counted(rows, 'row')}"
         for table, rows in sorted(dump.table_rows.items())
     )
     return f"{database.name} is restored ({tables}); the old one is kept as {guard.kept}."

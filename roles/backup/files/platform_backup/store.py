@@ -116,6 +116,11 @@ def require_space(directory: Path, wanted: int, reserve: int, what: str) -> None
         )
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: `1 row`, `3 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def size(number: float) -> str:
     """Write a number of bytes for people."""
     for unit in ("bytes", "KiB", "MiB"):

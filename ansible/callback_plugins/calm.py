@@ -42,6 +42,7 @@ class CallbackModule(Default):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "calm"
 
+    _step = ""
     _only_summary = os.environ.get("CALM_ONLY_SUMMARY") == "1"
 
     def v2_runner_retry(self, result: Any) -> None:
@@ -97,6 +98,8 @@ class CallbackModule(Default):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Shows the tasks that are marked as steps."""
         super().v2_playbook_on_task_start(task, is_conditional)
-        name = task.get_name()
-        if " · " in name:
-            self._display.display(f"  {name.rsplit(' : ', 1)[-1]}", color="blue")
+        step = task.get_name().rsplit(" : ", 1)[-1]
+        # One that begins in one task and is waited for in the next is one step.
+        if " · " in step and step != self._step:
+            self._display.display(f"  {step}", color="blue")
+            self._step = step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.node.node import Node
 from tests.operations.operator import Operator
@@ -83,6 +85,18 @@ def test_an_image_that_does_not_exist_is_not_gone_back_to(operator: Operator) ->
         operate_service="billing-app",
         operate_image="0123456789ab",
     )
+
+
+def test_a_run_without_its_build_says_which_image_is_missing(
+    operator: Operator, sources: Path, node: Node
+) -> None:
+    (sources / "inventory-app/inventory_app/settings.py").open("a").write("# Another image.\n")
+    before = node.run("docker ps --no-trunc --quiet")
+    result = operator.attempt("site.yml", "--skip-tags", "build", container_build_root=str(sources))
+    assert result.code != 0
+    assert "has no image inventory-app:" in result.text
+    assert "leaves `build` out" in result.text
+    assert node.run("docker ps --no-trunc --quiet") == before
 
 
 # Here, before the other tests have made images.

@@ -83,7 +83,7 @@ def status_text(document: Mapping[str, Any]) -> str:
     ]
     queues = document["queues"]
     depths = (
-        "; ".join(f"{name}: {count} messages" for name, count in sorted(queues.items()))
+        "; ".join(f"{name}: {_counted(count, 'message')}" for name, count in sorted(queues.items()))
         if queues is not None
         else "the broker does not say how many messages it has"
     )
@@ -93,7 +93,7 @@ def status_text(document: Mapping[str, Any]) -> str:
         "",
         f"the gateway says: {_gateway_text(document['gateway'])}",
         depths,
-        f"the gateway's own store: {'it does not say' if store is None else f'{store} orders'}",
+        f"the gateway's own store: {'it does not say' if store is None else _counted(store, 'order')}",
         f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
     ]
     if _is_only_the_network(document):
@@ -239,6 +239,10 @@ def _duration(seconds: int | None) -> str:
         if seconds >= length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _bytes(text: str) -> int:

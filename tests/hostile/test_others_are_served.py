@@ -10,7 +10,7 @@ import pytest
 import requests
 from tests.api import Api
 from tests.hostile import attacks
-from tests.hostile.attacks import JSON, MIB, Attack, Client, attack
+from tests.hostile.attacks import JSON, LARGEST, Attack, Client, attack
 from tests.hostile.conftest import memory_share
 from tests.node.node import Node
 from tests.support import wait_until
@@ -34,11 +34,11 @@ ATTACKS: dict[str, tuple[Callable[[Attack], Client], int]] = {
         300,
     ),
     "almost complete large bodies": (
-        attacks.sends(POST_MOVIE + b"Content-Length: %d\r\n\r\n" % MIB + b" " * (MIB - 100), b""),
-        100,
+        attacks.sends(POST_MOVIE + b"Content-Length: %d\r\n\r\n" % LARGEST + b" " * (LARGEST - 100), b""),
+        300,
     ),
-    "1 MiB bodies": (
-        attacks.sends_all(POST_MOVIE + b"Content-Length: %d\r\n\r\n" % MIB, b" " * MIB),
+    "128 KiB bodies": (
+        attacks.sends_all(POST_MOVIE + b"Content-Length: %d\r\n\r\n" % LARGEST, b" " * LARGEST),
         30,
     ),
     "50 MB bodies": (

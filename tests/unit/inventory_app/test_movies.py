@@ -135,7 +135,8 @@ def test_lengths_are_counted_in_characters_and_the_longest_fit(client: FlaskClie
         (b'{"title": "\xff"}', "application/json", 400, "UTF-8"),
         (b"[" * 100_000, "application/json", 400, "deep"),
         (b'{"title": ' + b"1" * 5000 + b"}", "application/json", 400, "title: must be a text"),
-        (b'{"title": "' + b"x" * 1024 * 1024 + b'"}', "application/json", 413, "1,048,576"),
+        (b'{"title": "' + b"x" * 131_059 + b'"}', "application/json", 400, "255"),
+        (b'{"title": "' + b"x" * 131_060 + b'"}', "application/json", 413, "131,072"),
     ],
 )
 def test_a_body_that_cannot_be_read_is_refused_with_the_reason(

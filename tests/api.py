@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import requests
@@ -54,6 +54,20 @@ class Api:
         """Send a body as it is, declared as JSON."""
         body = text.encode() if isinstance(text, str) else text
         return self.call(method, path, data=body, headers={"Content-Type": "application/json"})
+
+    def movie_pages(self, path: str = "/api/movies") -> Iterator[list[dict[str, Any]]]:
+        """Yield the movies of each page, from `path` on, as `next` leads."""
+        while path:
+            response = self.get(path)
+            assert response.status_code == 200, response.text
+            page = response.json()
+            assert page.keys() <= {"movies", "next"}
+            yield page["movies"]
+            path = page.get("next", "")
+
+    def movies(self, path: str = "/api/movies") -> list[dict[str, Any]]:
+        """Return the movies of all pages."""
+        return [movie for page in self.movie_pages(path) for movie in page]
 
     def order(self, body: Mapping[str, Any], key: str | None = None) -> str:
         """Post an order that must be accepted, and give its id."""

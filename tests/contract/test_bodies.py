@@ -8,7 +8,7 @@ from tests.api import Api, assert_problem
 from tests.contract.conftest import NewMovie
 from tests.raw import RawConnection, exchange
 
-MIB = 1024 * 1024
+LARGEST = 128 * 1024
 
 ORDER = b'{"user_id": "bodies", "number_of_items": 1, "total_amount": 1}'
 
@@ -79,7 +79,7 @@ def test_json_is_taken_however_it_is_declared(api: Api, content_type: str) -> No
         b'{"title": "\xed\xa0\x80"}',
         b'{"title": "a\nb"}',
         b"[" * 100_000,
-        b'{"a":' * 50_000,
+        b'{"a":' * 20_000,
         b'{"title": "a", "title": "b"}',
         b'{"number_of_items": ' + b"9" * 10_000 + b"}",
     ],
@@ -94,12 +94,13 @@ def test_json_that_is_no_object_is_refused(api: Api, route: Route, body: str) ->
     assert_problem(api.send_text(*route, body), 400)
 
 
-def test_a_body_of_more_than_1_mib_is_refused(api: Api, route: Route) -> None:
-    assert_problem(api.call(*route, data=b'"' + b"a" * (MIB - 1) + b'"', headers=JSON_AND_CLOSE), 413)
+def test_a_body_of_more_than_128_kib_is_refused(api: Api, route: Route) -> None:
+    body = b'"' + b"a" * (LARGEST - 1) + b'"'
+    assert_problem(api.call(*route, data=body, headers=JSON_AND_CLOSE), 413, f"{LARGEST:,} bytes")
 
 
-def test_a_body_of_1_mib_is_read(api: Api, route: Route) -> None:
-    response = api.send_text(*route, b'"' + b"a" * (MIB - 2) + b'"')
+def test_a_body_of_128_kib_is_read(api: Api, route: Route) -> None:
+    response = api.send_text(*route, b'"' + b"a" * (LARGEST - 2) + b'"')
     assert_problem(response, 400)
 
 
@@ -115,19 +116,19 @@ def test_a_body_that_is_announced_as_huge_is_refused_before_it_comes(platform_ur
     assert answer.status == 413
 
 
-def test_a_chunked_body_of_more_than_1_mib_is_refused(api: Api, route: Route) -> None:
+def test_a_chunked_body_of_more_than_128_kib_is_refused(api: Api, route: Route) -> None:
     def chunks() -> Iterator[bytes]:
         yield b'"'
         for _ in range(17):
-            yield b"a" * (MIB // 16)
+            yield b"a" * (LARGEST // 16)
         yield b'"'
 
     response = api.call(*route, data=chunks(), headers=JSON_AND_CLOSE)
     assert_problem(response, 413)
 
 
-def test_a_chunked_order_is_not_cut_off_at_1_mib(api: Api) -> None:
-    body = iter([ORDER, b" " * MIB])
+def test_a_chunked_order_is_not_cut_off_at_128_kib(api: Api) -> None:
+    body = iter([ORDER, b" " * LARGEST])
     response = api.call("POST", "/api/billing", data=body, headers=JSON_AND_CLOSE)
     assert_problem(response, 413)
 

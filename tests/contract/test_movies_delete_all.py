@@ -9,7 +9,7 @@ from tests.contract.conftest import NewMovie
 def test_deleting_the_catalogue_tells_how_many_there_were(api: Api, new_movie: NewMovie, unique: str) -> None:
     for _ in range(3):
         new_movie(unique)
-    number = len(api.get("/api/movies").json()["movies"])
+    number = len(api.movies())
     response = api.delete("/api/movies")
     assert response.status_code == 200
     assert response.json() == {"deleted": number}

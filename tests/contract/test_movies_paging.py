@@ -1,27 +1,38 @@
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from tests.api import Api, assert_problem
 from tests.contract.conftest import Movie, NewMovie
 
+PAGE_BYTES = 512 * 1024
 
-def pages(api: Api, first: str) -> list[list[Movie]]:
-    """Follow `next` to the end."""
-    result = []
-    following: str | None = first
-    while following is not None:
-        assert following.startswith("/api/movies?"), "the next page is a relative URL"
-        response = api.get(following)
-        assert response.status_code == 200, response.text
-        page: dict[str, Any] = response.json()
-        assert page.keys() <= {"movies", "next"}
-        result.append(page["movies"])
-        following = page.get("next")
-    return result
+
+def make_many(api: Api, title: str, number: int, description: str = "") -> list[Movie]:
+    """Make movies at the same time; return them by ascending id."""
+    with ThreadPoolExecutor(8) as pool:
+        made = pool.map(
+            lambda _: api.post("/api/movies", {"title": title, "description": description}).json(),
+            range(number),
+        )
+        return sorted(made, key=lambda movie: int(movie["id"]))
+
+
+def delete(api: Api, movies: list[Movie]) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda movie: api.delete(f"/api/movies/{movie['id']}"), movies))
+
+
+def next_of(response: requests.Response) -> str | None:
+    """Return where the next page is, after a look at both ways in which that is said."""
+    following: str | None = response.json().get("next")
+    assert response.headers.get("Link") == (following and f'<{following}>; rel="next"')
+    assert following is None or following.startswith("/api/movies?"), "the next page is a relative URL"
+    return following
 
 
 @pytest.mark.parametrize(("limit", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (6, [5]), (1000, [5])])
@@ -29,7 +40,7 @@ def test_pages_hold_each_movie_once_in_ascending_order(
     api: Api, new_movie: NewMovie, unique: str, limit: int, sizes: list[int]
 ) -> None:
     movies = [new_movie(f"{unique} {number}") for number in range(5)]
-    got = pages(api, f"/api/movies?title={unique}&limit={limit}")
+    got = list(api.movie_pages(f"/api/movies?title={unique}&limit={limit}"))
     assert [len(page) for page in got] == sizes
     assert [movie for page in got for movie in page] == movies
 
@@ -57,11 +68,18 @@ def test_the_last_page_names_no_next_one(api: Api, new_movie: NewMovie, unique: 
 def test_the_next_page_keeps_the_search(api: Api, new_movie: NewMovie, unique: str, text: str) -> None:
     movies = [new_movie(f"{unique} {text}") for _ in range(3)]
     new_movie(f"{unique} other")
-    first = api.get("/api/movies", params={"title": f"{unique} {text}", "limit": 2}).json()
-    assert first["movies"] == movies[:2]
-    query = parse_qs(urlsplit(first["next"]).query)
-    assert query["title"] == [f"{unique} {text}"]
-    assert api.get(first["next"]).json() == {"movies": movies[2:]}
+    response = api.get("/api/movies", params={"title": f"{unique} {text}", "limit": 2})
+    assert response.json()["movies"] == movies[:2]
+    following = next_of(response)
+    assert following
+    assert parse_qs(urlsplit(following).query) == {
+        "title": [f"{unique} {text}"],
+        "limit": ["2"],
+        "after": [str(movies[1]["id"])],
+    }
+    last = api.get(following)
+    assert last.json() == {"movies": movies[2:]}
+    assert next_of(last) is None
 
 
 def test_pages_miss_nothing_while_rows_come_and_go(api: Api, new_movie: NewMovie, unique: str) -> None:
@@ -70,8 +88,7 @@ def test_pages_miss_nothing_while_rows_come_and_go(api: Api, new_movie: NewMovie
     api.delete(f"/api/movies/{movies[0]['id']}")
     api.delete(f"/api/movies/{movies[3]['id']}")
     late = new_movie(unique)
-    rest = [movie for page in pages(api, first["next"]) for movie in page]
-    assert rest == [movies[2], movies[4], movies[5], late]
+    assert api.movies(first["next"]) == [movies[2], movies[4], movies[5], late]
 
 
 @pytest.mark.parametrize(
@@ -95,28 +112,56 @@ def test_a_huge_id_to_begin_after_breaks_nothing(api: Api, value: int) -> None:
         assert_problem(response, 400, "after")
 
 
-def test_more_movies_than_the_largest_page_come_in_one_list_and_in_pages(api: Api) -> None:
-    prefix = "catalogue-of-1050-"
-    with ThreadPoolExecutor(8) as pool:
-        made = list(
-            pool.map(
-                lambda number: api.post(
-                    "/api/movies", {"title": f"{prefix}{number}", "description": ""}
-                ).json(),
-                range(1050),
-            )
-        )
+def test_the_first_page_has_up_to_1000_movies_and_leads_to_the_others(api: Api, unique: str) -> None:
+    movies = make_many(api, unique, 1001)
+    before = movies[0]["id"] - 1
+    try:
+        for query in (f"title={unique}", f"after={before}", f"title={unique}&limit=1000"):
+            response = api.get(f"/api/movies?{query}")
+            assert len(response.json()["movies"]) == 1000
+            assert next_of(response)
+        assert list(api.movie_pages(f"/api/movies?title={unique}")) == [movies[:1000], movies[1000:]]
+        everything = api.movies()
+        ids = [movie["id"] for movie in everything]
+        assert ids == sorted(set(ids)), "ascending, and each once"
+        assert [movie for movie in everything if movie["title"] == unique] == movies
+    finally:
+        delete(api, movies)
+
+
+@pytest.mark.parametrize("character", ["a", "é", '"'])
+def test_a_page_of_large_movies_is_bounded_by_its_size(api: Api, unique: str, character: str) -> None:
+    movies = make_many(api, unique, 70, character * 9_000)
+    try:
+        for limit in ("", "&limit=1000"):
+            response = api.get(f"/api/movies?title={unique}{limit}")
+            assert next_of(response)
+            assert PAGE_BYTES / 4 <= len(response.content) <= PAGE_BYTES * 5 / 4
+            assert api.movies(f"/api/movies?title={unique}{limit}") == movies
+    finally:
+        delete(api, movies)
+
+
+def test_each_movie_that_stays_is_on_one_page_while_others_come_and_go(api: Api, unique: str) -> None:
+    stay = make_many(api, f"{unique} stays", 60)
+    come_and_go: list[Movie] = []
+    is_over = threading.Event()
+
+    def change() -> None:
+        while not is_over.is_set():
+            come_and_go.append(api.post("/api/movies", {"title": f"{unique} goes"}).json())
+            if len(come_and_go) > 5:
+                api.delete(f"/api/movies/{come_and_go.pop(0)['id']}")
+
+    with ThreadPoolExecutor() as pool:
+        changing = pool.submit(change)
+        # So that some lie between those that stay.
+        stay += make_many(api, f"{unique} stays", 60)
         try:
-            expected = sorted(made, key=lambda movie: movie["id"])
-            ids = {movie["id"] for movie in made}
-            everything = api.get("/api/movies").json()
-            assert everything.keys() == {"movies"}
-            listed = [movie["id"] for movie in everything["movies"]]
-            assert listed == sorted(set(listed)), "ascending, and each once"
-            assert [movie for movie in everything["movies"] if movie["id"] in ids] == expected
-            assert api.get("/api/movies", params={"title": prefix}).json() == {"movies": expected}
-            in_pages = pages(api, f"/api/movies?title={prefix}&limit=1000")
-            assert [len(page) for page in in_pages] == [1000, 50]
-            assert [movie for page in in_pages for movie in page] == expected
+            for limit in (1, 7, 1000):
+                seen = api.movies(f"/api/movies?title={unique}&limit={limit}")
+                assert [movie for movie in seen if movie["title"].endswith("stays")] == stay
         finally:
-            list(pool.map(lambda movie: api.delete(f"/api/movies/{movie['id']}"), made))
+            is_over.set()
+            changing.result()
+            delete(api, stay + come_and_go)

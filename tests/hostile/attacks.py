@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 JSON = b"Content-Type: application/json\r\n"
-MIB = 1 << 20
+# Of a body.
+LARGEST = 128 * 1024
 
 
 @dataclass

@@ -14,7 +14,9 @@ from tests.node.node import Node
 
 __all__ = ["node"]
 
-MOVIES = 100_000
+# One more than a page takes, each with its share of the 512 KiB that a page may have.
+MOVIES = 1001
+DESCRIPTION = 420
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +55,8 @@ def memory_share(node: Node) -> float:
 
 
 @pytest.fixture(scope="module")
-def long_list(node: Node, env: dict[str, str]) -> Iterator[str]:
-    """Puts 10^5 movies into the database, past the API, and gives a title that they alone contain."""
+def largest_page(node: Node, env: dict[str, str]) -> Iterator[str]:
+    """Puts movies into the database, past the API, and gives the address of the largest page there is."""
     title = f"hostile-{uuid.uuid4().hex[:8]}"
     user = env["POSTGRES_USER"]
 
@@ -66,10 +68,10 @@ def long_list(node: Node, env: dict[str, str]) -> Iterator[str]:
 
     assert (
         change(
-            f"INSERT INTO movies (title, description) SELECT '{title} ' || n, repeat('x', 60) "
+            f"INSERT INTO movies (title, description) SELECT '{title} ' || n, repeat('x', {DESCRIPTION}) "
             f"FROM generate_series(1, {MOVIES}) AS n RETURNING 1"
         )
         == MOVIES
     )
-    yield title
+    yield f"/api/movies?title={title}"
     change(f"DELETE FROM movies WHERE title LIKE '{title}%' RETURNING 1")

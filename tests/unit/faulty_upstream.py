@@ -214,25 +214,23 @@ class FaultyUpstream:
         return False
 
     def dies_in_large_body(self, connection: socket.socket, _request: Received) -> bool:
-        _send(connection, "200 OK", f"Content-Length: {4 * MEBIBYTE}", b"x" * 3 * MEBIBYTE)
+        _send(connection, "200 OK", f"Content-Length: {MEBIBYTE}", b"x" * (MEBIBYTE - 1))
         return False
 
-    def dies_in_huge_body(self, connection: socket.socket, _request: Received) -> bool:
-        _send(connection, "200 OK", f"Content-Length: {40 * MEBIBYTE}", b"x" * 20 * MEBIBYTE)
-        return False
-
-    def large(self, connection: socket.socket, _request: Received) -> bool:
-        _send(connection, "200 OK", f"Content-Length: {8 * MEBIBYTE}", b"x" * 8 * MEBIBYTE)
+    def large(self, connection: socket.socket, _request: Received, size: int = MEBIBYTE) -> bool:
+        _send(connection, "200 OK", f"Content-Length: {size}", b"x" * size)
         return True
 
-    def huge(self, connection: socket.socket, _request: Received) -> bool:
-        _send(connection, "200 OK", f"Content-Length: {40 * MEBIBYTE}", b"x" * 40 * MEBIBYTE)
-        return True
+    def too_large(self, connection: socket.socket, request: Received) -> bool:
+        return self.large(connection, request, MEBIBYTE + 1)
 
-    def large_in_chunks(self, connection: socket.socket, _request: Received) -> bool:
+    def large_in_chunks(self, connection: socket.socket, _request: Received, last: bytes = b"") -> bool:
         chunk = b"10000\r\n" + b"y" * 0x10000 + b"\r\n"
-        _send(connection, "200 OK", "Transfer-Encoding: chunked", chunk * 48 + b"0\r\n\r\n")
+        _send(connection, "200 OK", "Transfer-Encoding: chunked", chunk * 16 + last + b"0\r\n\r\n")
         return True
+
+    def too_large_in_chunks(self, connection: socket.socket, request: Received) -> bool:
+        return self.large_in_chunks(connection, request, b"1\r\ny\r\n")
 
     def no_http(self, connection: socket.socket, _request: Received) -> bool:
         connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")

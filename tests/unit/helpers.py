@@ -167,7 +167,9 @@ def make_broker(server: RabbitMQ, directory: Path) -> Broker:
     server.control("add_vhost", VIRTUAL_HOST)
     server.control("set_permissions", "--vhost", VIRTUAL_HOST, server.user, ".*", ".*", ".*")
     passwords = {
-        name: secrets.token_urlsafe(12) for name in ("billing-app", "api-gateway-app", "dead-letters")
+        # Not one that rabbitmqctl would take for an option: token_urlsafe may begin with "-".
+        name: secrets.token_hex(9)
+        for name in ("billing-app", "api-gateway-app", "dead-letters")
     }
     broker = Broker(server, passwords, directory)
     with broker.channel() as channel:

@@ -12,6 +12,7 @@ from api_gateway_app import settings, slow_clients
 from api_gateway_app.front import limits
 from api_gateway_app.orders.publisher import Publisher
 from api_gateway_app.upstream import connection, discovery, probes, relay
+from inventory_app import movies
 from platform_common import database, health, healthcheck, server
 from platform_common.app import MAXIMUM_BODY_BYTES
 from platform_common.settings import BaseSettings, Environment
@@ -33,6 +34,10 @@ def test_the_gateway_gives_up_an_app_before_it_gives_up_a_client() -> None:
 def test_a_client_is_given_up_after_its_grace_and_not_before_its_first_bytes_can_have_come() -> None:
     longest = limits.GRACE_SECONDS + MAXIMUM_BODY_BYTES / limits.MINIMUM_BYTES_PER_SECOND
     assert server.HEADER_SECONDS <= limits.GRACE_SECONDS < longest < 90
+
+
+def test_the_largest_page_fits_into_what_the_gateway_holds_of_an_answer() -> None:
+    assert movies.PAGE_BYTES * 2 <= relay.ANSWER_BYTES
 
 
 def test_a_connection_is_given_up_before_the_app_closes_it_for_being_idle() -> None:

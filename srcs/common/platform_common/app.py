@@ -15,7 +15,7 @@ from platform_common.problems import init_problems
 from platform_common.request_context import init_request_context
 from platform_common.settings import BaseSettings
 
-MAXIMUM_BODY_BYTES: Final = 1024 * 1024
+MAXIMUM_BODY_BYTES: Final = 128 * 1024
 
 
 class _JSONProvider(DefaultJSONProvider):
@@ -36,7 +36,7 @@ def make_app(
 ) -> Flask:
     """Return a Flask app with request ids, problem documents, metrics and health routes.
 
-    Every route added to it is the same with and without a trailing slash, and bodies over 1 MiB
+    Every route added to it is the same with and without a trailing slash, and bodies over 128 KiB
     are refused with 413.
 
     Args:

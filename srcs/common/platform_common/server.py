@@ -5,8 +5,8 @@ share that memory. None is replaced when it dies unexpectedly: the whole app end
 code and its restart policy starts it afresh, so that it is never half dead without anybody noticing.
 
 Two properties of granian 2.8 that WSGI apps must know:
-- An iterator that raises ends its chunked answer like one that is complete. An answer that is
-  made while it is sent needs a Content-Length, so that breaking off breaks the connection.
+- An iterator that raises ends its chunked answer like one that is complete. So no answer is made while
+  it is sent.
 - A thread is held until a body has come and an answer has been sent, for which there is no limit of
   time. So only what stands behind the gateway is WSGI; the gateway itself is an ASGI app.
 """

@@ -21,5 +21,5 @@ def create_app(settings: Settings) -> Flask:
     query = movies.ping if base.candidate else movies.check
     app = make_app(__name__, settings=base, checks={"database": lambda: check_database(query)})
     init_database_problems(app)
-    app.register_blueprint(make_movies_blueprint(movies, streams=max(1, base.threads // 2)))
+    app.register_blueprint(make_movies_blueprint(movies))
     return app

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
+from collections.abc import Sequence
+from json import JSONEncoder
 from typing import Annotated, Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlencode
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from inventory_app.listing import Query, make_listing
 from inventory_app.repository import Movie, Movies
 from platform_common.problems import Problem
 from platform_common.validation import (
@@ -23,6 +23,10 @@ from platform_common.validation import (
 
 MAXIMUM_ID: Final = 2**63 - 1
 MAXIMUM_PAGE: Final = 1000
+# Of JSON. It fits into the memory of whoever passes it on, for many slow readers at once.
+PAGE_BYTES: Final = 512 * 1024
+_ENTRY_BYTES: Final = len('{"id":9223372036854775807,"title":,"description":},')
+_encode: Final = JSONEncoder(ensure_ascii=False).encode
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,30}", re.ASCII)
 
 Title = Annotated[str, Field(min_length=1, max_length=255)]
@@ -54,39 +58,30 @@ class MovieChange(_Titled):
     description: Description = ""
 
 
-def make_movies_blueprint(movies: Movies, *, streams: int) -> Blueprint:
+def make_movies_blueprint(movies: Movies) -> Blueprint:
     """Return the routes.
 
     Args:
         movies: where they are stored.
-        streams: how many long lists are sent at once by this process; each holds a thread, and
-            the others must stay free for short work.
     """
     blueprint = Blueprint("movies", __name__, url_prefix="/api/movies")
-    free_streams = threading.BoundedSemaphore(streams)
 
     @blueprint.get("")
     def list_movies() -> Response:
         query = _read_query()
-        listing = make_listing(movies, query)
-        if isinstance(listing.body, bytes):
-            return Response(listing.body, mimetype="application/json")
-        if request.method == "HEAD":
-            # The length that GET would have (RFC 9110, 8.6), without the list.
-            head = Response(mimetype="application/json")
-            head.content_length = listing.length
-            return head
-        if not free_streams.acquire(blocking=False):
-            raise Problem(
-                503,
-                "Service Unavailable",
-                "Too many long lists are being sent at the moment. Try again later, or ask for pages.",
-                headers={"Retry-After": "5"},
-            )
-        response = Response(listing.body, mimetype="application/json")
-        response.call_on_close(free_streams.release)
-        response.content_length = listing.length
-        return response
+        limit = query.get("limit", MAXIMUM_PAGE)
+        # One more than wanted tells whether there is more.
+        found = movies.page(
+            after=query.get("after", 0), rows=limit + 1, size=PAGE_BYTES, title=query.get("title")
+        )
+        shown = found[: _fitting(found[:limit])]
+        page: dict[str, Any] = {"movies": [movie.as_dict() for movie in shown]}
+        headers = {}
+        if len(shown) < len(found):
+            page["next"] = f"{blueprint.url_prefix}?{urlencode(query | {'after': shown[-1].id})}"
+            headers["Link"] = f'<{page["next"]}>; rel="next"'
+        body = current_app.json.dumps(page, separators=(",", ":"))
+        return Response(body, headers=headers, mimetype="application/json")
 
     @blueprint.post("")
     def add_movie() -> Response:
@@ -125,6 +120,16 @@ def make_movies_blueprint(movies: Movies, *, streams: int) -> Blueprint:
     return blueprint
 
 
+def _fitting(found: Sequence[Movie]) -> int:
+    """Return how many of them, from the first on, fit into a page; one always does."""
+    size = 0
+    for number, movie in enumerate(found):
+        size += _ENTRY_BYTES + sum(len(_encode(text).encode()) for text in (movie.title, movie.description))
+        if number and size > PAGE_BYTES:
+            return number
+    return len(found)
+
+
 def _answer(movie: Movie | None, movie_id: str) -> Response:
     if movie is None:
         raise _no_movie(movie_id)
@@ -132,9 +137,7 @@ def _answer(movie: Movie | None, movie_id: str) -> Response:
 
 
 def _no_movie(movie_id: str) -> Problem:
-    return Problem(
-        404, "Not Found", f"There is no movie with the id {movie_id}. GET /api/movies lists them all."
-    )
+    return Problem(404, "Not Found", f"There is no movie with the id {movie_id}. GET /api/movies lists them.")
 
 
 def _parse_id(text: str) -> int:
@@ -161,7 +164,8 @@ def _parameters() -> dict[str, list[str]]:
     return request.args.to_dict(flat=False)
 
 
-def _read_query() -> Query:
+def _read_query() -> dict[str, Any]:
+    """Return those of title, limit and after that the request has; raises a 400 for wrong ones."""
     parameters = _parameters()
     refuse_unknown_parameters(parameters, {"title", "limit", "after"})
     values: dict[str, Any] = {name: texts[0] for name, texts in parameters.items()}
@@ -171,7 +175,7 @@ def _read_query() -> Query:
         values["limit"] = _whole_number("limit", values["limit"], 1, MAXIMUM_PAGE)
     if "after" in values:
         values["after"] = _whole_number("after", values["after"], 0, MAXIMUM_ID)
-    return Query(**values)
+    return values
 
 
 def _whole_number(name: str, text: str, minimum: int, maximum: int) -> int:

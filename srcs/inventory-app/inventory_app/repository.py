@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Engine,
-    Integer,
-    Text,
-    cast,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Engine, Text, delete, func, insert, literal, select, update
 
 from inventory_app.tables import movies
 from platform_common.database import retry_once
@@ -41,15 +28,6 @@ class Movie(NamedTuple):
         return self._asdict()
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How much a selection of movies holds: its rows, the last id, and the bytes of their values as JSON."""
-
-    rows: int
-    last_id: int
-    value_bytes: int
-
-
 class Movies(Repository):
     """What can be done with movies."""
 
@@ -57,45 +35,31 @@ class Movies(Repository):
         super().__init__(engine, movies)
 
     @retry_once
-    def batch(
-        self, *, after: int, limit: int, title: str | None = None, up_to: int | None = None
-    ) -> Sequence[Movie]:
+    def page(self, *, after: int, rows: int, size: int, title: str | None = None) -> Sequence[Movie]:
         """Return the next movies by ascending id.
 
         Args:
             after: only ids greater than this.
-            limit: at most so many.
+            rows: at most so many.
+            size: end two movies after the texts have this many bytes together, so that the caller can see
+                that there is more.
             title: only movies whose title contains this text, upper and lower case alike.
-            up_to: only ids up to this one.
         """
+        found = select(*self._columns).where(movies.c.id > after).order_by(movies.c.id).limit(rows)
+        if title:
+            # A search for a text, not for a pattern: no character is a wildcard.
+            found = found.where(func.strpos(_fold(movies.c.title), _fold(literal(title, Text))) > 0)
+        columns = found.subquery().c
+        texts = func.octet_length(columns.title) + func.octet_length(columns.description)
+        size_before = func.sum(texts).over(order_by=columns.id, rows=(None, -2))
+        sized = select(*columns, size_before.label("before")).subquery().c
         statement = (
-            select(*self._columns).where(*_conditions(after, title, up_to)).order_by(movies.c.id).limit(limit)
+            select(sized.id, sized.title, sized.description)
+            .where(func.coalesce(sized.before, 0) < size)
+            .order_by(sized.id)
         )
         with self._engine.connect() as connection:
             return [Movie(*row) for row in connection.execute(statement)]
-
-    @retry_once
-    def extent(self, *, after: int, title: str | None = None, limit: int | None = None) -> Extent:
-        """Return how much the movies hold that `batch` would give in the end, for the same arguments."""
-        # Alike in PostgreSQL and Python: the same characters are escaped, in the same way.
-        size = sum(
-            (func.octet_length(cast(func.to_json(column), Text)) for column in self._columns),
-            start=literal(0, Integer),
-        )
-        rows = (
-            select(movies.c.id, size.label("size"))
-            .where(*_conditions(after, title, None))
-            .order_by(movies.c.id)
-        )
-        selected = (rows if limit is None else rows.limit(limit)).subquery()
-        statement = select(
-            func.count(),
-            func.coalesce(func.max(selected.c.id), after),
-            func.coalesce(func.sum(selected.c.size), 0),
-        ).select_from(selected)
-        with self._engine.connect() as connection:
-            count, last_id, value_bytes = connection.execute(statement).one()
-        return Extent(int(count), int(last_id), int(value_bytes))
 
     @retry_once
     def get(self, movie_id: int) -> Movie | None:
@@ -129,16 +93,6 @@ class Movies(Repository):
         """Delete all movies; returns how many there were."""
         with self._engine.connect() as connection:
             return connection.execute(delete(movies)).rowcount
-
-
-def _conditions(after: int, title: str | None, up_to: int | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [movies.c.id > after]
-    if title:
-        # A search for a text, not for a pattern: no character is a wildcard.
-        conditions.append(func.strpos(_fold(movies.c.title), _fold(literal(title, Text))) > 0)
-    if up_to is not None:
-        conditions.append(movies.c.id <= up_to)
-    return conditions
 
 
 def _fold(value: ColumnElement[str]) -> ColumnElement[str]:

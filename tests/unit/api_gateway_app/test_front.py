@@ -15,7 +15,8 @@ from faulty_upstream import MEBIBYTE, FaultyUpstream
 from gateway_process import Gateway
 from servers import RabbitMQ, wait_until
 
-from api_gateway_app.front.application import WAITING_REQUESTS, Front
+from api_gateway_app.front.application import SHARED_BYTES, WAITING_REQUESTS, Front
+from platform_common.app import MAXIMUM_BODY_BYTES
 
 THREADS = 4
 HEAD = b"POST /api/movies HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
@@ -56,7 +57,7 @@ def connect(gateway: Gateway) -> Iterator[Any]:
         yield connect
 
 
-@pytest.mark.parametrize("start", [HEAD % 50, HEAD % 50 + b"{", HEAD % MEBIBYTE + b"x" * 100_000])
+@pytest.mark.parametrize("start", [HEAD % 50, HEAD % 50 + b"{", HEAD % MAXIMUM_BODY_BYTES + b"x" * 100_000])
 def test_bodies_that_do_not_come_take_no_thread(gateway: Gateway, connect: Any, start: bytes) -> None:
     for _ in range(5 * THREADS):
         connect(start)
@@ -75,9 +76,8 @@ def test_who_reads_too_slowly_is_cut_off_and_makes_room(gateway: Gateway, connec
 
     # What the clients of other tests held becomes free.
     wait_until(lambda: large() == 200, "a large answer is possible")
-    # Two fill the room for temporary files, one is passed on as it reads.
-    for size in ("large", "large", "huge"):
-        slow = connect(f"GET /api/movies/{size} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 4096)
+    for _ in range(SHARED_BYTES // MEBIBYTE):
+        slow = connect(b"GET /api/movies/large HTTP/1.1\r\nHost: x\r\n\r\n", 4096)
         assert slow.recv(12) == b"HTTP/1.1 200"
     assert large() == 503
     wait_until(lambda: large() == 200, "a large answer is possible again", 60)
@@ -87,7 +87,7 @@ def test_who_reads_too_slowly_is_cut_off_and_makes_room(gateway: Gateway, connec
 def test_large_bodies_have_their_share_of_the_memory_and_small_ones_pass(
     gateway: Gateway, connect: Any
 ) -> None:
-    connections = [connect(HEAD % MEBIBYTE + b"x" * (MEBIBYTE - 1)) for _ in range(12)]
+    connections = [connect(HEAD % MAXIMUM_BODY_BYTES + b"x" * (MAXIMUM_BODY_BYTES - 1)) for _ in range(80)]
 
     def refused() -> list[bytes]:
         answers = []
@@ -106,7 +106,8 @@ def test_large_bodies_have_their_share_of_the_memory_and_small_ones_pass(
         connection.close()
     # What they held is free again.
     wait_until(
-        lambda: gateway.request("POST", "/api/movies", b"x" * MEBIBYTE).status == 200, "a large one passes"
+        lambda: gateway.request("POST", "/api/movies", b"x" * MAXIMUM_BODY_BYTES).status == 200,
+        "a large one passes",
     )
 
 

@@ -1,5 +1,7 @@
 """The movies API, on a real database."""
 
+# ruff: noqa: S608 (the statements hold values of ours)
+
 from __future__ import annotations
 
 import json
@@ -30,6 +32,17 @@ def listed(client: FlaskClient, **parameters: str) -> list[str]:
     answer = client.get("/api/movies", query_string=parameters)
     assert answer.status_code == 200, answer.text
     return [movie["title"] for movie in body_of(answer)["movies"]]
+
+
+def pages(client: FlaskClient, url: str) -> list[list[int]]:
+    """Follow `next` to the end; return the ids of each page."""
+    result = []
+    while url:
+        answer = client.get(url)
+        assert answer.status_code == 200, answer.text
+        result.append([movie["id"] for movie in body_of(answer)["movies"]])
+        url = body_of(answer).get("next", "")
+    return result
 
 
 def assert_problem(answer: TestResponse, status: int, *words: str) -> None:
@@ -135,7 +148,8 @@ def test_lengths_are_counted_in_characters_and_the_longest_fit(client: FlaskClie
         (b'{"title": "\xff"}', "application/json", 400, "UTF-8"),
         (b"[" * 100_000, "application/json", 400, "deep"),
         (b'{"title": ' + b"1" * 5000 + b"}", "application/json", 400, "title: must be a text"),
-        (b'{"title": "' + b"x" * 1024 * 1024 + b'"}', "application/json", 413, "1,048,576"),
+        (b'{"title": "' + b"x" * 131_059 + b'"}', "application/json", 400, "255"),
+        (b'{"title": "' + b"x" * 131_060 + b'"}', "application/json", 413, "131,072"),
     ],
 )
 def test_a_body_that_cannot_be_read_is_refused_with_the_reason(
@@ -240,17 +254,11 @@ def test_an_empty_search_text_is_in_every_title(client: FlaskClient) -> None:
 
 def test_pages_lead_through_the_whole_catalogue(client: FlaskClient, database: Database) -> None:
     database.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 25) n")
-    seen: list[int] = []
-    url = "/api/movies?limit=10"
-    sizes = []
-    while url:
-        answer = client.get(url)
-        document = body_of(answer)
-        seen += [movie["id"] for movie in document["movies"]]
-        sizes.append(len(document["movies"]))
-        url = document.get("next", "")
-    assert seen == list(range(1, 26))
-    assert sizes == [10, 10, 5]
+    assert pages(client, "/api/movies?limit=10") == [
+        list(range(1, 11)),
+        list(range(11, 21)),
+        list(range(21, 26)),
+    ]
 
 
 def test_the_next_page_is_a_relative_url_that_keeps_the_search(
@@ -286,15 +294,44 @@ def test_paging_goes_on_where_rows_came_and_went(client: FlaskClient, database: 
 
 def test_after_without_a_limit_is_the_rest_of_the_catalogue(client: FlaskClient, database: Database) -> None:
     database.execute("INSERT INTO movies (title) SELECT 'x' FROM generate_series(1, 500)")
-    movies = body_of(client.get("/api/movies?after=100"))["movies"]
-    assert [movie["id"] for movie in movies] == list(range(101, 501))
+    assert pages(client, "/api/movies?after=100") == [list(range(101, 501))]
 
 
-def test_the_largest_page_crosses_batches(client: FlaskClient, database: Database) -> None:
-    database.execute("INSERT INTO movies (title) SELECT 'x' FROM generate_series(1, 1001)")
-    document = body_of(client.get("/api/movies?limit=1000"))
-    assert [movie["id"] for movie in document["movies"]] == list(range(1, 1001))
-    assert document["next"] == "/api/movies?limit=1000&after=1000"
+@pytest.mark.parametrize(
+    ("query", "following"),
+    [
+        ("", "/api/movies?after=1000"),
+        ("?limit=1000", "/api/movies?limit=1000&after=1000"),
+        ("?title=%C3%A9%26", "/api/movies?title=%C3%A9%26&after=1000"),
+    ],
+)
+def test_more_than_a_thousand_movies_are_more_than_one_page(
+    client: FlaskClient, database: Database, query: str, following: str
+) -> None:
+    database.execute("INSERT INTO movies (title) SELECT 'É& ' || n FROM generate_series(1, 1001) n")
+    answer = client.get(f"/api/movies{query}")
+    assert body_of(answer)["next"] == following
+    assert answer.headers["Link"] == f'<{following}>; rel="next"'
+    assert pages(client, f"/api/movies{query}") == [list(range(1, 1001)), [1001]]
+    assert "Link" not in client.get(following).headers
+
+
+# Of the third, JSON is six times as long as the text; of the last, no two fit into a page.
+@pytest.mark.parametrize(
+    ("letter", "length"), [("x", 10_000), ("é", 9_000), ("\x01", 10_000), ("x", 1024 * 1024)]
+)
+@pytest.mark.parametrize("query", ["", "?limit=1000"])
+def test_a_page_of_large_movies_is_about_512_kib(
+    client: FlaskClient, database: Database, letter: str, length: int, query: str
+) -> None:
+    database.execute(
+        "INSERT INTO movies (title, description) "
+        f"SELECT 'x', repeat(chr({ord(letter)}), {length}) FROM generate_series(1, 60)"
+    )
+    size = len(client.get(f"/api/movies{query}").data)
+    entry = len(json.dumps(letter * length, ensure_ascii=False).encode()) + 100
+    assert 512 * 1024 - entry < size < max(512 * 1024, entry) + 100
+    assert [number for page in pages(client, f"/api/movies{query}") for number in page] == list(range(1, 61))
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from api_gateway_app.front.bodies import RETRY_SECONDS, Bodies, Receive, discard
-from api_gateway_app.front.downloads import Download
 from api_gateway_app.front.environ import REFUSAL, make_environ
 from api_gateway_app.front.limits import Budget, Pace, TooSlowError
 from api_gateway_app.metrics import FRONT_REFUSALS
@@ -37,7 +36,7 @@ SHARED_BYTES: Final = 12 << 20
 class _Answer:
     status: int
     headers: list[tuple[bytes, bytes]]
-    body: bytes | Download
+    body: bytes
 
 
 class Front:
@@ -46,8 +45,6 @@ class Front:
     def __init__(self, application: WSGIApplication, *, threads: int) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
-        # Their own, so that large answers of a slow upstream leave the others' threads alone.
-        self._download_threads = ThreadPoolExecutor(max(1, threads // 4), thread_name_prefix="download")
         self._most_requests = threads + WAITING_REQUESTS
         self._requests = 0
         self._bodies = Bodies()
@@ -92,8 +89,6 @@ class Front:
             fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
         parts = self._application(environ, start_response)
-        if isinstance(parts, Download):
-            return _Answer(status, fields, parts)
         try:
             body = b"".join(parts)
         finally:
@@ -109,41 +104,30 @@ class Front:
         receive: Receive,
         send: Send,
     ) -> None:
-        is_in_memory = isinstance(answer.body, bytes)
-        size = len(answer.body) if isinstance(answer.body, bytes) else 0
-        held = size if size > SMALL_ANSWER_BYTES else 0
+        held = len(answer.body) if len(answer.body) > SMALL_ANSWER_BYTES else 0
         if not self._answers.take(held):
-            answer, is_in_memory, size, held = _busy(headers), True, 0, 0
+            answer, held = _busy(headers), 0
         try:
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-            if is_in_memory and size <= SMALL_ANSWER_BYTES:
-                await send({"type": "http.response.body", "body": answer.body, "more_body": False})
-            else:
+            if held:
                 await self._send_large(answer.body, scope, receive, send)
+            else:
+                await send({"type": "http.response.body", "body": answer.body, "more_body": False})
         finally:
             self._answers.give_back(held)
-            if isinstance(answer.body, Download):
-                answer.body.close()
 
-    async def _send_large(
-        self, body: bytes | Download, scope: Mapping[str, Any], receive: Receive, send: Send
-    ) -> None:
+    async def _send_large(self, body: bytes, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Send as fast as the client reads; an answer that ends early breaks the connection."""
-        chunks = _pieces(body) if isinstance(body, bytes) else body
-        waits = isinstance(body, Download) and body.waits
-        loop = asyncio.get_running_loop()
         pace = Pace()
         # Sending to a client that has gone is no error to the server.
         gone = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
-            while not gone.done():
-                if waits:
-                    chunk = await loop.run_in_executor(self._download_threads, next, chunks, b"")
-                else:
-                    chunk = next(chunks, b"")
-                await pace.keep(send({"type": "http.response.body", "body": chunk, "more_body": bool(chunk)}))
-                if not chunk:
+            for start in range(0, len(body), CHUNK_BYTES):
+                if gone.done():
                     return
+                chunk = body[start : start + CHUNK_BYTES]
+                more = start + CHUNK_BYTES < len(body)
+                await pace.keep(send({"type": "http.response.body", "body": chunk, "more_body": more}))
                 pace.advance(len(chunk))
         except TooSlowError:
             _logger.info("A client that read an answer too slowly is cut off.")
@@ -156,12 +140,6 @@ async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         # The end of the request's body, also of one that it does not have.
         continue
-
-
-def _pieces(body: bytes) -> Iterator[bytes]:
-    view = memoryview(body)
-    for start in range(0, len(view), CHUNK_BYTES):
-        yield bytes(view[start : start + CHUNK_BYTES])
 
 
 def _busy(headers: Mapping[bytes, bytes]) -> _Answer:

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 # A body or a large answer has a first grace, and after that must come, or be taken, at this rate on
-# average: 1 MiB within 74 seconds.
+# average: 128 KiB within 18 seconds, 1 MiB within 74.
 GRACE_SECONDS: Final = 10.0
 MINIMUM_BYTES_PER_SECOND: Final = 16 * 1024
 

@@ -115,7 +115,6 @@ class Pool:
                 exchange.abandon()
                 raise
             else:
-                exchange.may_be_cut = False
                 return result
 
     def states(self) -> dict[str, State]:

@@ -80,7 +80,7 @@ def test_two_keys_in_one_request_are_one_key(api: Api, unique: str) -> None:
 
 @pytest.mark.parametrize("path", ["/api/movies", "/api/billing"])
 @pytest.mark.parametrize(
-    "fields", [{"a" * 500_000: 1}, {f"field-{number}": 1 for number in range(30_000)}], ids=["long", "many"]
+    "fields", [{"a" * 120_000: 1}, {f"field-{number}": 1 for number in range(7_000)}], ids=["long", "many"]
 )
 def test_the_answer_to_a_very_wrong_body_is_short(api: Api, path: str, fields: dict[str, int]) -> None:
     response = api.post(path, fields)

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EXIT_USAGE = 5
 PHASES = ("preflight", "engine", "build", "run", "verify")
 # Ansible's own, and those that Molecule always leaves out.
-TAGS = {*PHASES, "all", "always", "never", "tagged", "untagged", "molecule-notest", "notest"}
+MOLECULES = {"molecule-notest", "molecule-idempotence-notest", "notest"}
+TAGS = {*PHASES, *MOLECULES, "all", "always", "never", "tagged", "untagged"}
 
 
 class CallbackModule(CallbackBase):

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ansible_collections.community.postgresql.plugins.module_utils.saslprep import saslprep
 from dotenv.parser import Binding, parse_stream
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,6 +157,11 @@ def _password(value: str) -> str | None:
         return f"has {_characters(value)}: use at least {PASSWORD_MINIMUM}"
     if HASHED.fullmatch(value):
         return "looks like a hash, which PostgreSQL would take for one: choose another"
+    # PostgreSQL compares passwords in this form. Without it, no run could tell whether one is right already.
+    try:
+        saslprep(value)
+    except ValueError:
+        return "holds a character that SASLprep (RFC 4013) does not allow, such as an emoji: choose another"
     return _too_long(value)
 
 

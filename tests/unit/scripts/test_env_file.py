@@ -406,6 +406,11 @@ def test_a_password_that_is_too_long_for_a_client_is_refused(with_value: Change,
     assert value not in sentence
 
 
+@pytest.mark.parametrize("value", ["\U0001f3ac" * 12, "private use \ue000"])
+def test_a_password_that_no_login_can_compare_is_refused(with_value: Change, value: str) -> None:
+    assert "SASLprep" in only_problem(with_value("POSTGRES_PASSWORD", f"'{value}'"))
+
+
 @pytest.mark.parametrize("value", ["md5" + "0" * 32, "'SCRAM-SHA-256$4096:salt$key:key'"])
 def test_a_password_that_postgresql_takes_for_a_hash_is_refused(with_value: Change, value: str) -> None:
     assert "looks like a hash" in only_problem(with_value("POSTGRES_PASSWORD", value))

@@ -25,7 +25,10 @@ def names(node: Node) -> set[str]:
 
 
 def is_ready(api: Api) -> bool:
-    response = api.get("/health/ready")
+    try:
+        response = api.get("/health/ready")
+    except requests.ConnectionError:
+        return False
     return response.status_code == 200 and response.json()["status"] == "ready"
 
 
@@ -257,9 +260,7 @@ def test_a_run_does_not_believe_a_password_that_it_has_not_used(operator: Operat
     # The broker's frame is too small for it; a file of its own, since .env refuses it.
     changed = {**env, "API_GATEWAY_APP_RABBITMQ_PASSWORD": "x" * 5000}
     try:
-        operator.refused(
-            "site.yml", "api-gateway-app was given new secrets and is refused with them", platform_env=changed
-        )
+        operator.refused("site.yml", "rabbitmq refuses the password", "api_gateway_app", platform_env=changed)
     finally:
         operator.run("site.yml")
 

@@ -92,6 +92,18 @@ def rabbitmq_undescribed(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -
     ]
 
 
+def curl_login(account: Mapping[str, str]) -> str:
+    """Write a configuration file of curl that logs in, with any password: a netrc file knows no escapes.
+
+    Source: curl's manual, --config.
+
+    Args:
+        account: `user` and `password`.
+    """
+    password = account["password"].replace("\\", "\\\\").replace('"', '\\"')
+    return f'user = "{account["user"]}:{password}"\n'
+
+
 class FilterModule:
     """Entry point for Ansible."""
 
@@ -102,4 +114,5 @@ class FilterModule:
             "rabbitmq_permission": rabbitmq_permission,
             "rabbitmq_differences": rabbitmq_differences,
             "rabbitmq_undescribed": rabbitmq_undescribed,
+            "curl_login": curl_login,
         }

@@ -6,9 +6,14 @@ import hashlib
 import importlib.util
 import os
 import subprocess
+from base64 import b64decode
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[3]
 
@@ -324,6 +329,31 @@ def test_what_the_broker_has_besides_what_is_described_is_named_by_its_path() ->
     actual = {"users": [{"name": "app"}, {"name": "a/b"}], "policies": [{"vhost": "/", "name": "drop it"}]}
     assert definitions.rabbitmq_undescribed(actual, wanted) == ["users/a%2Fb", "policies/%2F/drop%20it"]
     assert definitions.rabbitmq_undescribed({}, wanted) == []
+
+
+@pytest.mark.parametrize(
+    "password", [" # \"double\" and 'single' ", "back\\slash \\n \\", "{{ x }} $HOME %s", "ß™日本 a:b@c"]
+)
+def test_curl_logs_in_with_any_password(password: str, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Says nothing."""
+
+    (tmp_path / "curlrc").write_text(definitions.curl_login({"user": "health", "password": password}))
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        subprocess.run(["curl", "--silent", "--fail", "--config", tmp_path / "curlrc", url], check=True)
+        thread.join()
+    assert seen == [f"health:{password}"]
 
 
 def test_a_rollback_is_overtaken_when_the_sources_make_another_image() -> None:

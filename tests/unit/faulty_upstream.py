@@ -33,11 +33,13 @@ class FaultyUpstream:
         host: where it listens.
         port: where it listens; 0 takes a free one.
         health: what /health/ready says: "ready", "draining" or "unready"; or "says_nothing".
+        hangs: whether it answers nothing else, either.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     health: str = "ready"
+    hangs: bool = False
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     ended: int = 0
@@ -119,6 +121,8 @@ class FaultyUpstream:
                 act: Callable[[socket.socket, Received], bool] = getattr(
                     self, target.partition("?")[0].rsplit("/", 1)[-1].replace("-", "_"), self.echo
                 )
+                if self.hangs and "health" not in target:
+                    act = self.says_nothing
                 if not act(connection, request):
                     return
 
@@ -187,6 +191,10 @@ class FaultyUpstream:
     def says_nothing(self, _connection: socket.socket, _request: Received) -> bool:
         self._released.wait(60)
         return False
+
+    def answers_after_four_seconds(self, connection: socket.socket, request: Received) -> bool:
+        self._released.wait(4)
+        return self.echo(connection, request)
 
     def dies_before_answer(self, _connection: socket.socket, _request: Received) -> bool:
         return False

@@ -1,29 +1,25 @@
 """`python -m api_gateway_app serve`."""
 
-from typing import Final
-
 from platform_common.cli import run
-
-# Of each worker. A connection takes up to three times `server.HEAD_BYTES` of memory and one descriptor;
-# a client that only connects, and says nothing, may hold it for `server.HEADER_SECONDS`.
-CONNECTIONS: Final = 1536
 
 
 def serve() -> int:
-    """Serve the API until SIGTERM."""
-    from granian.constants import Interfaces
-
+    """Serve the API until SIGTERM: the proxy takes the requests, the Flask application stands behind it."""
+    from api_gateway_app.proxy import make_proxy_process
+    from api_gateway_app.proxy_paths import paths
     from api_gateway_app.settings import Settings
+    from platform_common.logs import configure_logging
     from platform_common.server import serve as serve_application
     from platform_common.settings import Environment
 
     settings = Settings.read(Environment())
+    configure_logging(settings.base.service_name, settings.base.log_level)
     return serve_application(
-        "api_gateway_app.asgi:app",
+        "api_gateway_app.wsgi:app",
         settings.base,
-        interface=Interfaces.ASGINL,
-        connections=CONNECTIONS,
-        preload=["api_gateway_app.app", "api_gateway_app.front.application"],
+        unix_socket=paths().application,
+        child_processes=[make_proxy_process(settings)],
+        preload=["api_gateway_app.app"],
     )
 
 

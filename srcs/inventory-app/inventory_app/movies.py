@@ -24,7 +24,7 @@ from platform_common.validation import (
 MAXIMUM_ID: Final = 2**63 - 1
 MAXIMUM_PAGE: Final = 1000
 # Of JSON. It fits into the memory of whoever passes it on, for many slow readers at once.
-PAGE_BYTES: Final = 512 * 1024
+PAGE_BYTES: Final = 192 * 1024
 _ENTRY_BYTES: Final = len('{"id":9223372036854775807,"title":,"description":},')
 _encode: Final = JSONEncoder(ensure_ascii=False).encode
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,30}", re.ASCII)

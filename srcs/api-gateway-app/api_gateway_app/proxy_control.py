@@ -1,0 +1,117 @@
+"""What is asked of the running proxy, at its control socket (HAProxy's management guide, section 9.3)."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from platform_common.settings import SecretFile, SettingsError
+
+ANSWER_SECONDS: Final = 2.0
+TOKEN_SECONDS: Final = 0.5
+OPEN: Final = "none"
+UNREADABLE: Final = "unreadable"
+_logger = logging.getLogger(__name__)
+
+
+class ProxyControl:
+    """The control socket at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def ask(self, command: str) -> str:
+        """Return what the proxy answers to `command`.
+
+        Raises:
+            OSError: it does not answer.
+        """
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ANSWER_SECONDS)
+            connection.connect(str(self._path))
+            connection.sendall(command.encode() + b"\n")
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+        return answer.decode()
+
+    def answers(self) -> bool:
+        """Say whether the proxy does its rounds."""
+        try:
+            return "HAProxy" in self.ask("show info")
+        except OSError:
+            return False
+
+    def check_upstream(self, name: str) -> Mapping[str, Any]:
+        """Say whether the app called `name` has a replica that is ready, for /health/ready."""
+        try:
+            rows = list(csv.DictReader(io.StringIO(self.ask(f"show stat {name} 4 -1").removeprefix("# "))))
+        except OSError as error:
+            return {"status": "down", "reason": f"the proxy does not answer: {error}"}
+        # Those without an address are places for more replicas.
+        replicas = [row for row in rows if not row["status"].startswith("MAINT")]
+        # At its start HAProxy counts a server as up until its first check has ended.
+        if any(row["status"].startswith("UP") and row["check_status"] != "INI" for row in replicas):
+            return {"status": "up"}
+        return {"status": "down", "reason": "; ".join(sorted({_why(row) for row in replicas})) or _NO_ADDRESS}
+
+
+_NO_ADDRESS: Final = "its name has no address on the network"
+
+
+def _why(replica: Mapping[str, str]) -> str:
+    if replica["check_status"] == "L7STS":
+        return f"it answers {replica['check_code']}"
+    if not replica["check_status"] or replica["check_status"] == "INI":
+        return "it has not been asked yet"
+    return f"it cannot be reached over the network: {replica['check_desc']}"
+
+
+def token_state(token: SecretFile) -> str:
+    """Return the token as haproxy.cfg compares it: its SHA-256 in hexadecimal digits, or a word."""
+    try:
+        text = token.read(may_be_empty=True)
+    except SettingsError as error:
+        _logger.error("No request that changes something can be let through: %s", error)
+        return UNREADABLE
+    return hashlib.sha256(text.encode()).hexdigest().upper() if text else OPEN
+
+
+def write_token_map(path: Path, state: str) -> None:
+    """Write what the proxy starts with."""
+    path.write_text(f"token {state}\n")
+
+
+def start_telling_tokens(control: ProxyControl, token: SecretFile, path: Path, state: str) -> None:
+    """Tell the proxy each new token, from a thread.
+
+    Args:
+        control: of the proxy.
+        token: the file that may change.
+        path: the map's file, which is its name too.
+        state: what the proxy knows already.
+    """
+
+    def run() -> None:
+        known = state
+        while True:
+            time.sleep(TOKEN_SECONDS)
+            if (now := token_state(token)) != known:
+                try:
+                    answer = control.ask(f"set map {path} token {now}").strip()
+                except OSError as error:
+                    answer = str(error)
+                if answer:
+                    _logger.error("The proxy does not take the new token, trying again: %s", answer)
+                else:
+                    known = now
+
+    threading.Thread(target=run, name="tokens", daemon=True).start()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import http.client
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,8 @@ from typing import Any, Final
 
 import pika
 from servers import RabbitMQ, free_port, wait_until
+
+from api_gateway_app.proxy_control import ProxyControl
 
 ROOT: Final = Path(__file__).parents[2]
 EXCHANGE: Final = "billing_orders"
@@ -228,16 +228,8 @@ class Gateway:
 
     def in_rotation(self, app: str) -> set[str]:
         """Return the addresses of the replicas that get requests."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(f"{self._temporary}/proxy.sock")
-            connection.sendall(f"show stat {app} 4 -1\n".encode())
-            with connection.makefile() as answer:
-                rows = list(csv.DictReader(line.removeprefix("# ") for line in answer if line.strip()))
-        return {
-            row["addr"].partition(":")[0]
-            for row in rows
-            if row["status"].startswith("UP") and row["check_status"] != "INI"
-        }
+        replicas = ProxyControl(Path(self._temporary) / "proxy.sock").replicas(app)
+        return {replica.host for replica in replicas if replica.is_up}
 
     def metric(self, sample: str, *, of_proxy: bool = False) -> float:
         """Return one sample of the metrics, over all workers; 0 if there is none."""

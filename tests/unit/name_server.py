@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dnslib import QTYPE, RCODE, RR, A, DNSRecord
-from dnslib.server import BaseResolver, DNSHandler, DNSServer
+from dnslib.server import DNSHandler, DNSServer
 
 
-class NameServer(BaseResolver):
+class NameServer:
     """Answers every question for IPv4 addresses with `hosts`.
 
     Attributes:
@@ -29,7 +29,9 @@ class NameServer(BaseResolver):
         elif not self.hosts:
             reply.header.rcode = RCODE.NXDOMAIN
         elif request.q.qtype == QTYPE.A:
-            reply.add_answer(*(RR(request.q.qname, QTYPE.A, rdata=A(host), ttl=1) for host in sorted(self.hosts)))
+            reply.add_answer(
+                *(RR(request.q.qname, QTYPE.A, rdata=A(host), ttl=1) for host in sorted(self.hosts))
+            )
         return reply
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ def test_an_app_gives_up_its_database_before_the_gateway_gives_up_the_app() -> N
 
 def test_the_gateway_gives_up_an_app_before_it_gives_up_a_client() -> None:
     assert seconds("timeout connect") < settings.UPSTREAM_READ_SECONDS
-    assert settings.UPSTREAM_READ_SECONDS < seconds("timeout client")
+    assert seconds("timeout client") > settings.UPSTREAM_READ_SECONDS
 
 
 def test_a_body_that_is_refused_is_taken_for_less_than_an_app_has() -> None:
@@ -52,8 +52,8 @@ def test_a_body_that_is_refused_is_taken_for_less_than_an_app_has() -> None:
 
 def test_the_largest_body_and_the_largest_page_fit_into_a_buffer_with_their_heads() -> None:
     room = int(found("tune.bufsize")) - 1024
-    assert MAXIMUM_BODY_BYTES + server.HEAD_BYTES <= room
-    assert movies.PAGE_BYTES + 4096 <= room
+    assert room >= MAXIMUM_BODY_BYTES + server.HEAD_BYTES
+    assert room >= movies.PAGE_BYTES + 4096
 
 
 def test_an_app_takes_the_head_that_the_gateway_lets_in() -> None:
@@ -75,7 +75,7 @@ def test_a_new_replica_is_found_within_five_seconds() -> None:
 
 
 def test_a_replica_that_hangs_is_found_before_who_waits_for_it_gives_up() -> None:
-    assert health.CHECK_SECONDS < seconds("timeout check")
+    assert seconds("timeout check") > health.CHECK_SECONDS
     longest = check("inter") + check("fall") * (seconds("timeout check") + check("fastinter"))
     assert longest < settings.UPSTREAM_READ_SECONDS
 

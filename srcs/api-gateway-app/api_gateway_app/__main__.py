@@ -1,4 +1,4 @@
-"""`python -m api_gateway_app serve`."""
+"""`python -m api_gateway_app serve`, and `… replicas` beside it."""
 
 from platform_common.cli import run
 
@@ -23,5 +23,18 @@ def serve() -> int:
     )
 
 
+def replicas() -> int:
+    """Print the replicas that the running proxy knows: app, address, state, requests so far."""
+    from api_gateway_app.health import BILLING, INVENTORY
+    from api_gateway_app.proxy_control import ProxyControl
+    from api_gateway_app.proxy_paths import paths
+
+    for app in (INVENTORY, BILLING):
+        for replica in ProxyControl(paths().control).replicas(app):
+            state = "up" if replica.is_up else f"down: {replica.reason}"
+            print(f"{app:14} {replica.host:15} {replica.requests:8} requests  {state}")
+    return 0
+
+
 if __name__ == "__main__":
-    run({"serve": serve})
+    run({"serve": serve, "replicas": replicas})

@@ -25,7 +25,10 @@ class Input(Protocol):
 
 
 def init_large_bodies(app: Flask) -> None:
-    """Answer 413 to what the proxy has marked, on every route; the answer goes out before the rest is taken."""
+    """Answer 413 to what the proxy has marked, on every route.
+
+    The answer goes out before the rest of the body is taken.
+    """
 
     @app.before_request
     def refuse() -> None:
@@ -35,9 +38,7 @@ def init_large_bodies(app: Flask) -> None:
     @app.after_request
     def take_the_rest(response: Response) -> Response:
         if MARK in request.headers:
-            length = response.calculate_content_length()
             response.response = _then_discard(response.get_data(), request.environ["wsgi.input"])
-            response.content_length = length
         return response
 
 

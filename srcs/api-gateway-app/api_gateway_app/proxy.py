@@ -70,7 +70,7 @@ def make_proxy_process(settings: Settings) -> ChildProcess:
 
 def _become_haproxy(environment: Mapping[str, str]) -> None:
     os.execvpe(  # noqa: S606 (no shell)
-        "haproxy",  # noqa: S607 (of the image)
+        "haproxy",
         ["haproxy", "-db", "-q", "-f", str(CONFIGURATION)],
         {**os.environ, **environment},
     )

@@ -50,29 +50,52 @@ class ProxyControl:
         except OSError:
             return False
 
-    def check_upstream(self, name: str) -> Mapping[str, Any]:
-        """Say whether the app called `name` has a replica that is ready, for /health/ready."""
+    def replicas(self, app: str) -> list[Replica]:
+        """Return the replicas that are known of `app`.
+
+        Raises:
+            OSError: the proxy does not answer.
+        """
+        rows = csv.DictReader(io.StringIO(self.ask(f"show stat {app} 4 -1").removeprefix("# ")))
+        # Those in maintenance are places for more replicas: they have no address.
+        return [Replica(row) for row in rows if not row["status"].startswith("MAINT")]
+
+    def check_upstream(self, app: str) -> Mapping[str, Any]:
+        """Say whether `app` has a replica that is ready, for /health/ready."""
         try:
-            rows = list(csv.DictReader(io.StringIO(self.ask(f"show stat {name} 4 -1").removeprefix("# "))))
+            replicas = self.replicas(app)
         except OSError as error:
             return {"status": "down", "reason": f"the proxy does not answer: {error}"}
-        # Those without an address are places for more replicas.
-        replicas = [row for row in rows if not row["status"].startswith("MAINT")]
-        # At its start HAProxy counts a server as up until its first check has ended.
-        if any(row["status"].startswith("UP") and row["check_status"] != "INI" for row in replicas):
+        if any(replica.is_up for replica in replicas):
             return {"status": "up"}
-        return {"status": "down", "reason": "; ".join(sorted({_why(row) for row in replicas})) or _NO_ADDRESS}
+        reasons = sorted({replica.reason for replica in replicas})
+        return {"status": "down", "reason": "; ".join(reasons) or "its name has no address on the network"}
 
 
-_NO_ADDRESS: Final = "its name has no address on the network"
+class Replica:
+    """One replica of an app, from a row of HAProxy's statistics (management guide, section 9.1).
+
+    Attributes:
+        host: its address.
+        requests: how many it has got.
+        is_up: whether it gets requests.
+        reason: what its last check found.
+    """
+
+    def __init__(self, row: Mapping[str, str]) -> None:
+        self.host = row["addr"].rpartition(":")[0]
+        self.requests = int(row["stot"])
+        # At its start HAProxy counts a server as up until its first check has ended.
+        self.is_up = row["status"].startswith("UP") and row["check_status"] != "INI"
+        self.reason = _reason(row)
 
 
-def _why(replica: Mapping[str, str]) -> str:
-    if replica["check_status"] == "L7STS":
-        return f"it answers {replica['check_code']}"
-    if not replica["check_status"] or replica["check_status"] == "INI":
+def _reason(row: Mapping[str, str]) -> str:
+    if row["check_status"] in {"", "INI"}:
         return "it has not been asked yet"
-    return f"it cannot be reached over the network: {replica['check_desc']}"
+    if row["check_code"]:
+        return f"it answers {row['check_code']}"
+    return f"it cannot be reached over the network: {row['check_desc']}"
 
 
 def token_state(token: SecretFile) -> str:

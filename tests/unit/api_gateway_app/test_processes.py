@@ -44,7 +44,9 @@ def test_who_still_comes_is_served_and_what_is_in_flight_is_finished(
     wait_until(lambda: gateway.in_rotation("inventory-app") == {"127.0.0.1"}, "inventory-app is in rotation")
     statuses: list[int] = []
     slow = threading.Thread(
-        target=lambda: statuses.append(gateway.request("GET", "/api/movies/answers-after-four-seconds").status)
+        target=lambda: statuses.append(
+            gateway.request("GET", "/api/movies/answers-after-four-seconds").status
+        )
     )
     slow.start()
     wait_until(lambda: upstream.requests() != [], "a request is in flight")

@@ -51,7 +51,9 @@ class Replicas:
     def wait_for(self, *numbers: int) -> None:
         """Wait until exactly these are in rotation; 2 is the replica at 127.0.0.2."""
         wanted = {f"127.0.0.{number}" for number in numbers}
-        wait_until(lambda: self.gateway.in_rotation("inventory-app") == wanted, f"{wanted} are in rotation", 30)
+        wait_until(
+            lambda: self.gateway.in_rotation("inventory-app") == wanted, f"{wanted} are in rotation", 30
+        )
 
     def ask(self, path: str = "", method: str = "GET", body: bytes | None = None) -> int:
         """Send a request; returns the status."""
@@ -80,9 +82,7 @@ class Replicas:
 
 
 @pytest.fixture(scope="module")
-def gateway_with_replicas(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ
-) -> Iterator[Replicas]:
+def gateway_with_replicas(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ) -> Iterator[Replicas]:
     replicas = Replicas(tmp_path_factory.mktemp("gateway"), rabbitmq)
     yield replicas
     replicas.close()

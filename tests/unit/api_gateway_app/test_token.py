@@ -85,9 +85,7 @@ def start(
 
         def start(token: str) -> Gateway:
             directory = tmp_path_factory.mktemp("gateway")
-            gateway = Gateway(
-                directory, rabbitmq, {"WORKERS": "1", "INVENTORY_SERVICE_URL": inventory.url}
-            )
+            gateway = Gateway(directory, rabbitmq, {"WORKERS": "1", "INVENTORY_SERVICE_URL": inventory.url})
             gateway.token_file.write_text(token)
             gateway.start()
             stack.callback(gateway.kill)

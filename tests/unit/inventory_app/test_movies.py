@@ -321,7 +321,7 @@ def test_more_than_a_thousand_movies_are_more_than_one_page(
     ("letter", "length"), [("x", 10_000), ("é", 9_000), ("\x01", 10_000), ("x", 1024 * 1024)]
 )
 @pytest.mark.parametrize("query", ["", "?limit=1000"])
-def test_a_page_of_large_movies_is_about_512_kib(
+def test_a_page_of_large_movies_is_about_192_kib(
     client: FlaskClient, database: Database, letter: str, length: int, query: str
 ) -> None:
     database.execute(
@@ -330,7 +330,7 @@ def test_a_page_of_large_movies_is_about_512_kib(
     )
     size = len(client.get(f"/api/movies{query}").data)
     entry = len(json.dumps(letter * length, ensure_ascii=False).encode()) + 100
-    assert 512 * 1024 - entry < size < max(512 * 1024, entry) + 100
+    assert 192 * 1024 - entry < size < max(192 * 1024, entry) + 100
     assert [number for page in pages(client, f"/api/movies{query}") for number in page] == list(range(1, 61))
 
 

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from json.encoder import encode_basestring
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Text, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from inventory_app.tables import movies
 from platform_common.database import retry_once
@@ -23,9 +35,10 @@ class Movie(NamedTuple):
     title: str
     description: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_json(self) -> str:
         """Return the movie as the API shows it."""
-        return self._asdict()
+        title, description = encode_basestring(self.title), encode_basestring(self.description)
+        return f'{{"id":{self.id},"title":{title},"description":{description}}}'
 
 
 class Movies(Repository):
@@ -45,27 +58,21 @@ class Movies(Repository):
                 that there is more.
             title: only movies whose title contains this text, upper and lower case alike.
         """
-        found = select(*self._columns).where(movies.c.id > after).order_by(movies.c.id).limit(rows)
-        if title:
-            # A search for a text, not for a pattern: no character is a wildcard.
-            found = found.where(func.strpos(_fold(movies.c.title), _fold(literal(title, Text))) > 0)
-        columns = found.subquery().c
-        texts = func.octet_length(columns.title) + func.octet_length(columns.description)
-        size_before = func.sum(texts).over(order_by=columns.id, rows=(None, -2))
-        sized = select(*columns, size_before.label("before")).subquery().c
-        statement = (
-            select(sized.id, sized.title, sized.description)
-            .where(func.coalesce(sized.before, 0) < size)
-            .order_by(sized.id)
-        )
+        values = {"after": after, "rows": rows, "size": size}
         with self._engine.connect() as connection:
-            return [Movie(*row) for row in connection.execute(statement)]
+            # A search for an empty text finds all.
+            found = (
+                connection.execute(_PAGE_OF_FOUND, values | {"title": title})
+                if title
+                else connection.execute(_PAGE, values)
+            )
+            return [Movie(*row) for row in found]
 
     @retry_once
     def get(self, movie_id: int) -> Movie | None:
         """Return the movie with this id, None where there is none."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(*self._columns).where(movies.c.id == movie_id)).one_or_none()
+            row = connection.execute(_ONE, {"id": movie_id}).one_or_none()
         return Movie(*row) if row else None
 
     def add(self, title: str, description: str) -> Movie:
@@ -98,3 +105,29 @@ class Movies(Repository):
 def _fold(value: ColumnElement[str]) -> ColumnElement[str]:
     """Return `value` without letter case. Both ways, because some letters have a partner in one only."""
     return func.upper(func.lower(value.collate(_ANY_SCRIPT)))
+
+
+def _page(*conditions: ColumnElement[bool]) -> Select[int, str, str]:
+    found = (
+        select(movies)
+        .where(movies.c.id > bindparam("after"), *conditions)
+        .order_by(movies.c.id)
+        .limit(bindparam("rows"))
+        .subquery()
+        .c
+    )
+    texts = func.octet_length(found.title) + func.octet_length(found.description)
+    size_before = func.sum(texts).over(order_by=found.id, rows=(None, -2))
+    sized = select(*found, size_before.label("before")).subquery().c
+    return (
+        select(sized.id, sized.title, sized.description)
+        .where(func.coalesce(sized.before, 0) < bindparam("size"))
+        .order_by(sized.id)
+    )
+
+
+# Made once: to make one takes longer than to run it.
+_ONE: Final = select(movies).where(movies.c.id == bindparam("id"))
+_PAGE: Final = _page()
+# A search for a text, not for a pattern: no character is a wildcard.
+_PAGE_OF_FOUND: Final = _page(func.strpos(_fold(movies.c.title), _fold(bindparam("title", type_=Text))) > 0)

@@ -6,8 +6,10 @@ import http.client
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg2
@@ -177,6 +179,24 @@ def test_the_request_id_is_in_the_answer_and_in_the_log(service: RunningApp) -> 
     assert (line["method"], line["path"], line["status"]) == ("GET", "/api/movies", 200)
     assert line["duration_ms"] > 0
     assert {"time", "level", "service", "logger", "message"} <= line.keys()
+
+
+def test_readers_who_take_nothing_hold_no_thread(service: RunningApp, database: Database) -> None:
+    database.execute(
+        "INSERT INTO movies (title, description) SELECT 'x', repeat('y', 10000) FROM generate_series(1, 60)"
+    )
+    with ExitStack() as readers:
+        # Three times as many as the app has threads.
+        for _ in range(12):
+            reader = readers.enter_context(socket.socket())
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.settimeout(10)
+            reader.connect(("127.0.0.1", service.port))
+            reader.sendall(b"GET /api/movies HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert reader.recv(1)
+        started = time.monotonic()
+        assert len(service.get("/api/movies").body) > 500_000
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGSEGV])

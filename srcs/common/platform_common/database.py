@@ -78,6 +78,7 @@ def make_engine(
     isolation_level: str = "AUTOCOMMIT",
     statement_seconds: float = STATEMENT_SECONDS,
     answer_seconds: float = ANSWER_SECONDS,
+    server_settings: Mapping[str, str] | None = None,
 ) -> Engine:
     """Return an engine that has no connection yet.
 
@@ -88,7 +89,13 @@ def make_engine(
         isolation_level: AUTOCOMMIT saves a round trip where each unit of work is one statement.
         statement_seconds: after so long the server cancels a statement; 0 means never.
         answer_seconds: after so long without an answer the connection is given up.
+        server_settings: further parameters of PostgreSQL for its connections; no white space in the values.
     """
+    parameters = {
+        "statement_timeout": str(int(statement_seconds * 1000)),
+        "timezone": "UTC",
+        **(server_settings or {}),
+    }
     psycopg2.extensions.set_wait_callback(_make_wait(answer_seconds))
 
     def connect_with(password: str) -> Any:
@@ -99,7 +106,7 @@ def make_engine(
             user=settings.user,
             password=password,
             application_name=application_name,
-            options=f"-c statement_timeout={int(statement_seconds * 1000)} -c timezone=UTC",
+            options=" ".join(f"-c {name}={value}" for name, value in parameters.items()),
             # A peer that vanished without a word is noticed by the kernel.
             keepalives_idle=10,
             keepalives_interval=5,

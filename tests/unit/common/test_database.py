@@ -13,6 +13,7 @@ from helpers import Database
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
+from platform_common import database
 from platform_common.database import DatabaseSettings, is_unavailable, make_engine
 from platform_common.settings import SecretFile
 
@@ -75,7 +76,11 @@ def test_a_connection_that_does_not_answer_is_given_up(engine: Engine) -> None:
     in_time(ask)
 
 
-def test_after_one_that_does_not_answer_there_is_a_new_one(engine: Engine) -> None:
+def test_after_one_that_does_not_answer_there_is_a_new_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PAUSE_SECONDS", 0)
+
     def ask_twice() -> None:
         with engine.connect() as connection:
             old = server_process(connection)

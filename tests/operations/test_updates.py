@@ -250,7 +250,7 @@ def test_an_app_without_replicas_is_replaced_without_a_failed_request(
 def test_the_gateway_is_replaced_within_five_seconds_and_loses_no_order(
     operator: Operator, api: Api, sources: Path
 ) -> None:
-    append(sources, "api-gateway-app/api_gateway_app/asgi.py", "# another version")
+    append(sources, "api-gateway-app/api_gateway_app/wsgi.py", "# another version")
     with Load(api) as load:
         deploy(operator, sources, "api-gateway-app")
     print(f"gateway: {load.longest_silence:.1f} s without an answer, of {load.total} requests {load.failed}")

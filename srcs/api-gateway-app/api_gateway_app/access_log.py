@@ -95,20 +95,28 @@ def _read(receiver: socket.socket, log: AccessLog) -> None:
         datagrams = [receiver.recv(_DATAGRAM_BYTES)]
         while len(datagrams) < _BATCH_LINES and select.select([receiver], [], [], 0)[0]:
             datagrams.append(receiver.recv(_DATAGRAM_BYTES))
-        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        lines = []
-        for datagram in datagrams:
-            # <priority>text (RFC 5424, section 6.2.1)
-            priority, _, text = datagram.rstrip(b"\n").partition(b">")
-            if text.startswith(b"{"):
-                lines.append(b'{"time":"%s",' % time.encode() + text[1:])
-            else:
-                level = logging.WARNING if int(priority[1:]) & 7 <= 4 else logging.INFO
-                _proxy_logger.log(level, text.decode("utf-8", "replace"))
-        if lines:
-            log.write(lines)
-            for line in lines:
-                _print(line)
+        try:
+            _take(datagrams, log)
+        except Exception:
+            # Whatever is wrong with these, the next ones are to be written.
+            _logger.exception("What the proxy logs cannot be read")
+
+
+def _take(datagrams: list[bytes], log: AccessLog) -> None:
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    lines = []
+    for datagram in datagrams:
+        # <priority>text (RFC 5424, section 6.2.1)
+        priority, _, text = datagram.rstrip(b"\n").partition(b">")
+        if text.startswith(b"{"):
+            lines.append(b'{"time":"%s",' % time.encode() + text[1:])
+        else:
+            level = logging.WARNING if int(priority[1:]) & 7 <= 4 else logging.INFO
+            _proxy_logger.log(level, text.decode("utf-8", "replace"))
+    if lines:
+        log.write(lines)
+    for line in lines:
+        _print(line)
 
 
 def _print(line: bytes) -> None:

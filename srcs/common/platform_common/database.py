@@ -32,7 +32,7 @@ STATEMENT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 7
 POOL_SECONDS: Final = 3
 # A connection that was used a moment ago is not asked whether it still lives: under load that would be
-# half of all statements. When a server ends, the first who notices renews the whole pool.
+# half of all statements.
 PAUSE_SECONDS: Final = 1
 NO_WAY: Final = f"no connection within {CONNECT_SECONDS} s: the server hangs, or the network is cut"
 RETRY_AFTER_SECONDS: Final = 2
@@ -127,17 +127,22 @@ def make_engine(
         use_native_hstore=False,
     )
 
-    def ask_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def refuse_a_dead_one(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
         now = time.monotonic()
         last_used = record.info.setdefault("used_at", now)
         record.info["used_at"] = now
+        # A server that ends a connection says so, and an idle one says nothing else.
+        poller = select.poll()
+        poller.register(connection.fileno(), select.POLLIN)
+        if poller.poll(0):
+            raise InvalidatePoolError
         if now - last_used > PAUSE_SECONDS:
             try:
                 engine.dialect.do_ping(connection)
             except psycopg2.Error as error:
                 raise InvalidatePoolError from error
 
-    event.listen(engine, "checkout", ask_after_a_pause)
+    event.listen(engine, "checkout", refuse_a_dead_one)
     return engine
 
 

@@ -17,7 +17,8 @@ from typing import Any, Final, ParamSpec, TypeVar
 import psycopg2
 import psycopg2.extensions
 from flask import Flask, Response
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, CursorResult, Dialect, Engine, Select, create_engine, event
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -32,7 +33,7 @@ STATEMENT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 7
 POOL_SECONDS: Final = 3
 # A connection that was used a moment ago is not asked whether it still lives: under load that would be
-# half of all statements. When a server ends, the first who notices renews the whole pool.
+# half of all statements.
 PAUSE_SECONDS: Final = 1
 NO_WAY: Final = f"no connection within {CONNECT_SECONDS} s: the server hangs, or the network is cut"
 RETRY_AFTER_SECONDS: Final = 2
@@ -127,17 +128,22 @@ def make_engine(
         use_native_hstore=False,
     )
 
-    def ask_after_a_pause(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    def refuse_a_dead_one(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
         now = time.monotonic()
         last_used = record.info.setdefault("used_at", now)
         record.info["used_at"] = now
+        # A server that ends a connection says so, and an idle one says nothing else.
+        poller = select.poll()
+        poller.register(connection.fileno(), select.POLLIN)
+        if poller.poll(0):
+            raise InvalidatePoolError
         if now - last_used > PAUSE_SECONDS:
             try:
                 engine.dialect.do_ping(connection)
             except psycopg2.Error as error:
                 raise InvalidatePoolError from error
 
-    event.listen(engine, "checkout", ask_after_a_pause)
+    event.listen(engine, "checkout", refuse_a_dead_one)
     return engine
 
 
@@ -209,6 +215,37 @@ def retry_once(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return retrying
+
+
+class Prepared:
+    """A statement that the server plans once for each connection.
+
+    To plan one that reads some rows by their key takes longer than to run it.
+
+    Args:
+        name: what the server is to call it.
+        statement: the statement; its values are those of its `bindparam`.
+    """
+
+    def __init__(self, name: str, statement: Select[*tuple[Any, ...]]) -> None:
+        dialect: Dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+        compiled = statement.compile(dialect=dialect)
+        self._name = name
+        self._preparation = f"PREPARE {name} AS {compiled}".replace("%", "%%")
+        places = ", ".join(f"%({value})s" for value in compiled.positiontup or ())
+        self._execution = f"EXECUTE {name} ({places})"
+        self._constants = compiled.params
+
+    def run(self, connection: Connection, **values: Any) -> CursorResult[*tuple[Any, ...]]:
+        """Run it with these values.
+
+        Raises:
+            DBAPIError: the database fails.
+        """
+        if self._name not in connection.info:
+            connection.exec_driver_sql(self._preparation)
+            connection.info[self._name] = True
+        return connection.exec_driver_sql(self._execution, {**self._constants, **values})
 
 
 def check_database(query: Callable[[], Any]) -> Mapping[str, Any]:

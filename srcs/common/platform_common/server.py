@@ -7,8 +7,8 @@ code and its restart policy starts it afresh, so that it is never half dead with
 Two properties of granian 2.8 that WSGI apps must know:
 - An iterator that raises ends its chunked answer like one that is complete. So no answer is made while
   it is sent.
-- A thread is held until a body has come and an answer has been sent, for which there is no limit of
-  time. So all apps stand behind a proxy, which sends complete requests and takes complete answers.
+- A thread is held until a body has come, for which there is no limit of time. So all apps stand behind a
+  proxy, which sends complete requests.
 """
 
 from __future__ import annotations

@@ -315,8 +315,8 @@ def test_rare_texts_are_looked_up_and_frequent_ones_are_met_on_the_way(
 ) -> None:
     database.execute(
         "INSERT INTO movies (title) "
-        "SELECT CASE n % 5000 WHEN 0 THEN 'Needle ' ELSE 'Haystack ' END || n "
-        "FROM generate_series(1, 20000) n"
+        "SELECT CASE n % 2500 WHEN 0 THEN 'Needle ' ELSE 'Haystack ' END || n "
+        "FROM generate_series(1, 5000) n"
     )
     database.execute("ANALYZE movies")
     compiled = PAGE_BY_INDEX.compile(dialect=forced.dialect)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from flask.testing import FlaskClient
 from helpers import Database, RunningApp, make_database, running_app
 from servers import PostgreSQL, wait_until
 
@@ -205,6 +206,17 @@ def test_a_password_that_the_server_does_not_know_yet_fails_no_request(
             assert service.get("/api/movies").status == 503
         finally:
             database.execute(f"ALTER ROLE {user} PASSWORD '{old.strip()}'")
+
+
+def test_a_write_after_the_server_has_ended_all_connections_is_stored(
+    client: FlaskClient, database: Database
+) -> None:
+    user = database.app["DATABASE_USER"]
+    end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{user}'"  # noqa: S608
+    for title in ("before", "after"):
+        assert client.post("/api/movies", json={"title": title}).status_code == 200
+        database.execute(end)
+    assert database.execute("SELECT title FROM movies ORDER BY id") == [("before",), ("after",)]
 
 
 def test_a_candidate_is_ready_before_the_schema_is_new(database: Database, tmp_path: Path) -> None:

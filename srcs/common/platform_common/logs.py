@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.config
 import select
@@ -12,6 +11,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
+from pythonjsonlogger.json import JsonFormatter
+
 from platform_common.request_context import request_id_var
 
 # All processes of an app write to one pipe. Only a write up to this size, its newline included,
@@ -20,13 +21,7 @@ LINE_BYTES: Final = select.PIPE_BUF
 _logger = logging.getLogger(__name__)
 
 
-# What every record has, and what formatting one adds: all else was given as `extra`.
-_NO_EXTRA: Final = logging.makeLogRecord({}).__dict__.keys() | {"asctime", "message", "taskName"}
-# What a client sends can hold other ends of lines (U+0085, U+2028) and terminal controls: ASCII only.
-_encode: Final = json.JSONEncoder(default=str).encode
-
-
-class LineFormatter(logging.Formatter):
+class LineFormatter(JsonFormatter):
     """A log record as one line of JSON, at most LINE_BYTES long: of longer texts a part is left out.
 
     Fields: time (UTC), level, service, logger, message, request_id (within a request), what was
@@ -34,29 +29,33 @@ class LineFormatter(logging.Formatter):
     """
 
     def __init__(self, service: str) -> None:
-        super().__init__()
-        self._service = service
+        super().__init__(
+            "%(message)s",
+            static_fields={"service": service},
+            rename_fields={"exc_info": "exception"},
+            # What a client sends can hold other ends of lines (U+0085, U+2028) and terminal controls.
+            json_ensure_ascii=True,
+        )
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; called by the library for each record."""
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """Fill `log_data`; called by the library for each record."""
         time = datetime.fromtimestamp(record.created, UTC)
-        entry: dict[str, Any] = {
-            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "service": self._service,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+        log_data["time"] = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        log_data["level"] = record.levelname.lower()
+        log_data["logger"] = record.name
+        super().add_fields(log_data, record, message_dict)
         if request_id := request_id_var.get():
-            entry["request_id"] = request_id
-        entry |= {name: value for name, value in record.__dict__.items() if name not in _NO_EXTRA}
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        line = _encode(entry)
+            log_data["request_id"] = request_id
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """Return `log_data` as the line; called by the library for each record."""
+        line = super().jsonify_log_record(log_data)
         while len(line) >= LINE_BYTES:
-            key = max(entry, key=lambda key: len(str(entry[key])))
-            entry[key] = _shortened(str(entry[key]), keep_end=key == "exception")
-            line = _encode(entry)
+            key = max(log_data, key=lambda key: len(str(log_data[key])))
+            log_data[key] = _shortened(str(log_data[key]), keep_end=key == "exception")
+            line = super().jsonify_log_record(log_data)
         return line
 
 

@@ -113,7 +113,13 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     if text.startswith("\ufeff"):
         raise bad_request("The body begins with a byte order mark. Send it without.")
     try:
-        document = _DECODER.decode(text)
+        document = json.loads(
+            text,
+            parse_float=_read_decimal,
+            parse_int=_read_integer,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object_without_repetition,
+        )
     except json.JSONDecodeError as error:
         _refuse_wide_characters(body)
         raise bad_request(
@@ -215,15 +221,6 @@ def _object_without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise invalid_field(_printable(name), "is given more than once. Give it once.")
             seen.add(name)
     return result
-
-
-# `json.loads` would make one for each body.
-_DECODER: Final = json.JSONDecoder(
-    parse_float=_read_decimal,
-    parse_int=_read_integer,
-    parse_constant=_refuse_constant,
-    object_pairs_hook=_object_without_repetition,
-)
 
 
 def _too_deep() -> Problem:

@@ -32,6 +32,7 @@ missing_packages() {
       tests)
         compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ||
           has_program postgres || printf 'postgresql\tPostgreSQL (for the unit tests; it need not run)\n'
+        has_program haproxy || printf 'haproxy\tHAProxy 2.6 or newer (for the unit tests; it need not run)\n'
         has_program curl || printf 'curl\tcurl (for the unit tests)\n'
         has_program rabbitmq-server || printf 'rabbitmq-server\tRabbitMQ (for the unit tests; it need not run)\n'
         ;;

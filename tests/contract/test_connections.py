@@ -76,7 +76,6 @@ def test_hop_by_hop_headers_stop_at_the_gateway(platform_url: str, path: str) ->
         ["POST /api/billing HTTP/1.1", "Transfer-Encoding: nonsense"],
         ["POST /api/movies HTTP/1.1", "Transfer-Encoding: chunked, nonsense"],
         ["GET /api/movies HTTP/9.9"],
-        ["GET  /api/movies HTTP/1.1"],
         ["GET /api/movies"],
         ["GET /api/movies HTTP/1.1", "No colon"],
         ["GET /api/movies HTTP/1.1", "Bad Name: 1"],

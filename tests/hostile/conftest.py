@@ -14,9 +14,9 @@ from tests.node.node import Node
 
 __all__ = ["node"]
 
-# One more than a page takes, each with its share of the 512 KiB that a page may have.
+# One more than a page takes, each with its share of the 192 KiB that a page may have.
 MOVIES = 1001
-DESCRIPTION = 420
+DESCRIPTION = 130
 
 
 @pytest.fixture(autouse=True)

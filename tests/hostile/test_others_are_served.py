@@ -131,5 +131,5 @@ def test_the_largest_page_is_whole_for_who_reads_it(api: Api, largest_page: str)
 
     page = wait_until(answer, "the page is answered", interval=1)
     assert len(page.json()["movies"]) == 1000
-    assert 448 * 1024 < len(page.content) < 512 * 1024
+    assert 168 * 1024 < len(page.content) < 192 * 1024
     assert api.get(page.json()["next"]).json().keys() == {"movies"}

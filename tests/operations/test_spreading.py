@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,25 +20,25 @@ pytestmark = pytest.mark.timeout(3600)
 
 SERVICES = ["inventory-app", "billing-app"]
 AT_LEAST = 10_000
-WORKERS = 2
 
 
-def metrics(node: Node, name: str, service: str, outcome: str = "") -> dict[str, int]:
-    """The samples of one of the gateway's metrics by the address of a replica."""
-    text = node.run("docker exec api-gateway-app python -m platform_common.show_metrics upstream_")
-    found = re.finditer(
-        rf'^{name}{{address="([0-9.]+)",{f"outcome=.{outcome}.," if outcome else ""}'
-        rf'upstream="{service}"}} ([0-9.]+)$',
-        text,
-        re.MULTILINE,
-    )
-    return {match[1]: int(float(match[2])) for match in found}
+@dataclass(frozen=True)
+class Replica:
+    """A replica, as the gateway sees it."""
+
+    requests: int
+    is_up: bool
+
+
+def replicas(node: Node, service: str) -> dict[str, Replica]:
+    """The replicas that the gateway knows, by their addresses."""
+    text = node.run("docker exec api-gateway-app python -m api_gateway_app replicas")
+    found = re.finditer(rf"^{service} +([0-9.]+) +([0-9]+) requests  (up|down)", text, re.MULTILINE)
+    return {match[1]: Replica(int(match[2]), match[3] == "up") for match in found}
 
 
 def in_rotation(node: Node, service: str) -> set[str]:
-    """The addresses that every worker of the gateway sends requests to."""
-    counts = metrics(node, "upstream_address_in_rotation", service)
-    return {address for address, workers in counts.items() if workers == WORKERS}
+    return {address for address, replica in replicas(node, service).items() if replica.is_up}
 
 
 def addresses(node: Node, *names: str) -> set[str]:
@@ -88,12 +89,13 @@ def test_requests_go_to_all_replicas_alike(operator: Operator, node: Node, api: 
     api.stored_order(order_id)
     path = "/api/movies?limit=1" if service == "inventory-app" else f"/api/billing/{order_id}"
     with scaled(operator, node, service, 3):
-        before = metrics(node, "upstream_address_requests_total", service, "answered")
+        before = replicas(node, service)
         for _ in range(600):
             assert api.get(path).status_code == 200
-        after = metrics(node, "upstream_address_requests_total", service, "answered")
+        after = replicas(node, service)
         shares = {
-            address: after[address] - before[address] for address in addresses(node, *names_of(service, 3))
+            address: after[address].requests - before[address].requests
+            for address in addresses(node, *names_of(service, 3))
         }
         assert sum(shares.values()) >= 600
         assert min(shares.values()) > 150, shares
@@ -103,14 +105,12 @@ def test_requests_go_to_all_replicas_alike(operator: Operator, node: Node, api: 
 def test_scaling_up_and_down_fails_no_request(operator: Operator, node: Node, api: Api, service: str) -> None:
     with Traffic(api) as traffic:
         with scaled(operator, node, service, 3):
-            at_three = metrics(node, "upstream_address_requests_total", service, "answered")
+            at_three = replicas(node, service)
             wait_until(
                 lambda: all(
-                    count > at_three[address] + 100
-                    for address, count in metrics(
-                        node, "upstream_address_requests_total", service, "answered"
-                    ).items()
-                    if address in in_rotation(node, service)
+                    replica.requests > at_three[address].requests + 100
+                    for address, replica in replicas(node, service).items()
+                    if replica.is_up
                 ),
                 "all three are at work",
                 seconds=120,
@@ -171,7 +171,7 @@ def test_a_replica_that_hangs_fails_no_read_and_gets_requests_again(
             node.run(f"docker pause {victim}")
             try:
                 wait_until(
-                    lambda: metrics(node, "upstream_address_in_rotation", service)[address] == 0,
+                    lambda: not replicas(node, service)[address].is_up,
                     f"{victim} is out of rotation",
                     seconds=60,
                 )

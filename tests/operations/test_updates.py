@@ -21,8 +21,8 @@ MIGRATION = '''"""A column more."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -32,14 +32,14 @@ NEEDS_THE_COLUMN = """
 from sqlalchemy import text
 from inventory_app.repository import Movies
 
-_batch = Movies.batch
+_page = Movies.page
 
-def _batch_after_a_note(self, **arguments):
+def _page_after_a_note(self, **arguments):
     with self._engine.connect() as connection:
         connection.execute(text("SELECT note FROM movies LIMIT 1"))
-    return _batch(self, **arguments)
+    return _page(self, **arguments)
 
-Movies.batch = _batch_after_a_note
+Movies.page = _page_after_a_note
 """
 
 
@@ -136,7 +136,7 @@ def test_a_build_goes_through_the_proxy_that_is_named_and_one_that_fails_touches
 
 def with_note(sources: Path) -> None:
     """Make a version that adds a column to its table, and needs it."""
-    (sources / "inventory-app/inventory_app/migrations/versions/0002_note.py").write_text(MIGRATION)
+    (sources / "inventory-app/inventory_app/migrations/versions/0003_note.py").write_text(MIGRATION)
     append(sources, WSGI, NEEDS_THE_COLUMN)
 
 
@@ -250,7 +250,7 @@ def test_an_app_without_replicas_is_replaced_without_a_failed_request(
 def test_the_gateway_is_replaced_within_five_seconds_and_loses_no_order(
     operator: Operator, api: Api, sources: Path
 ) -> None:
-    append(sources, "api-gateway-app/api_gateway_app/asgi.py", "# another version")
+    append(sources, "api-gateway-app/api_gateway_app/wsgi.py", "# another version")
     with Load(api) as load:
         deploy(operator, sources, "api-gateway-app")
     print(f"gateway: {load.longest_silence:.1f} s without an answer, of {load.total} requests {load.failed}")

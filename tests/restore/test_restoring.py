@@ -159,8 +159,8 @@ def test_the_schema_of_an_older_backup_is_brought_forward(
 ) -> None:
     backup = backups.make()
     sources = copy_of_sources(tmp_path)
-    (sources / "inventory-app/inventory_app/migrations/versions/0002_year.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = '0002'\ndown_revision = '0001'\n\n\n"
+    (sources / "inventory-app/inventory_app/migrations/versions/0003_year.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = '0003'\ndown_revision = '0002'\n\n\n"
         "def upgrade() -> None:\n    op.add_column('movies', sa.Column('year', sa.Integer))\n"
     )
     columns = "SELECT json_agg(attname) FROM pg_attribute WHERE attrelid = 'movies'::regclass AND attnum > 0"

@@ -33,11 +33,13 @@ class FaultyUpstream:
         host: where it listens.
         port: where it listens; 0 takes a free one.
         health: what /health/ready says: "ready", "draining" or "unready"; or "says_nothing".
+        hangs: whether it answers nothing else, either.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     health: str = "ready"
+    hangs: bool = False
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     ended: int = 0
@@ -119,6 +121,8 @@ class FaultyUpstream:
                 act: Callable[[socket.socket, Received], bool] = getattr(
                     self, target.partition("?")[0].rsplit("/", 1)[-1].replace("-", "_"), self.echo
                 )
+                if self.hangs and "health" not in target:
+                    act = self.says_nothing
                 if not act(connection, request):
                     return
 
@@ -144,11 +148,6 @@ class FaultyUpstream:
         status = "200 OK" if self.health == "ready" else "503 Service Unavailable"
         _send(connection, status, f"Content-Length: {len(body)}", body)
         return True
-
-    def closes_afterwards(self, connection: socket.socket, _request: Received) -> bool:
-        """Answer as a server does that is about to stop."""
-        _send(connection, "200 OK", "Connection: close\r\nContent-Length: 2", b"ok")
-        return False
 
     def dies_after_answer(self, connection: socket.socket, request: Received) -> bool:
         """Close the connection without having said so."""
@@ -176,10 +175,6 @@ class FaultyUpstream:
         _send(connection, "200 OK", "Transfer-Encoding: chunked", b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
         return True
 
-    def until_close(self, connection: socket.socket, _request: Received) -> bool:
-        _send(connection, "200 OK", "Connection: close", b"until the end")
-        return False
-
     def answers_once(self, connection: socket.socket, request: Received) -> bool:
         """Take a second request on a connection, and close it without an answer."""
         return request.number_on_connection == 1 and self.echo(connection, request)
@@ -187,6 +182,10 @@ class FaultyUpstream:
     def says_nothing(self, _connection: socket.socket, _request: Received) -> bool:
         self._released.wait(60)
         return False
+
+    def answers_after_four_seconds(self, connection: socket.socket, request: Received) -> bool:
+        self._released.wait(4)
+        return self.echo(connection, request)
 
     def dies_before_answer(self, _connection: socket.socket, _request: Received) -> bool:
         return False
@@ -208,29 +207,18 @@ class FaultyUpstream:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
 
-    def stops_in_body(self, connection: socket.socket, _request: Received) -> bool:
-        _send(connection, "200 OK", "Content-Length: 1000", b"half")
-        self._released.wait(60)
-        return False
-
     def dies_in_large_body(self, connection: socket.socket, _request: Received) -> bool:
         _send(connection, "200 OK", f"Content-Length: {MEBIBYTE}", b"x" * (MEBIBYTE - 1))
         return False
 
-    def large(self, connection: socket.socket, _request: Received, size: int = MEBIBYTE) -> bool:
-        _send(connection, "200 OK", f"Content-Length: {size}", b"x" * size)
+    def large(self, connection: socket.socket, _request: Received) -> bool:
+        _send(connection, "200 OK", f"Content-Length: {MEBIBYTE}", b"x" * MEBIBYTE)
         return True
 
-    def too_large(self, connection: socket.socket, request: Received) -> bool:
-        return self.large(connection, request, MEBIBYTE + 1)
-
-    def large_in_chunks(self, connection: socket.socket, _request: Received, last: bytes = b"") -> bool:
+    def large_in_chunks(self, connection: socket.socket, _request: Received) -> bool:
         chunk = b"10000\r\n" + b"y" * 0x10000 + b"\r\n"
-        _send(connection, "200 OK", "Transfer-Encoding: chunked", chunk * 16 + last + b"0\r\n\r\n")
+        _send(connection, "200 OK", "Transfer-Encoding: chunked", chunk * 16 + b"0\r\n\r\n")
         return True
-
-    def too_large_in_chunks(self, connection: socket.socket, request: Received) -> bool:
-        return self.large_in_chunks(connection, request, b"1\r\ny\r\n")
 
     def no_http(self, connection: socket.socket, _request: Received) -> bool:
         connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pika
 from servers import RabbitMQ, free_port, wait_until
+
+from api_gateway_app.proxy_control import ProxyControl
 
 ROOT: Final = Path(__file__).parents[2]
 EXCHANGE: Final = "billing_orders"
@@ -107,11 +110,12 @@ class Gateway:
         self._process: subprocess.Popen[bytes] | None = None
         nobody = f"http://127.0.0.1:{free_port()}"
         self._environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{os.environ['PATH']}:/usr/sbin",
             "PYTHONPATH": f"{ROOT}/srcs/common:{ROOT}/srcs/api-gateway-app",
             "SERVICE_NAME": "api-gateway-app",
             "LISTEN_PORT": str(self.port),
             "METRICS_PORT": str(free_port()),
+            "PROXY_METRICS_PORT": str(free_port()),
             "WORKERS": "2",
             "THREADS": "16",
             "DRAIN_SECONDS": "0",
@@ -134,10 +138,11 @@ class Gateway:
     def start(self) -> None:
         """Start it; returns when it answers."""
         # Its process id and metrics: nothing of an earlier run.
-        temporary = tempfile.mkdtemp(dir=self._output.parent)
+        # Short: the path of a socket has its limit.
+        self._temporary = tempfile.mkdtemp()
         environment = self._environment | {
-            "TMPDIR": temporary,
-            "PROMETHEUS_MULTIPROC_DIR": f"{temporary}/metrics",
+            "TMPDIR": self._temporary,
+            "PROMETHEUS_MULTIPROC_DIR": f"{self._temporary}/metrics",
         }
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -162,14 +167,29 @@ class Gateway:
         """Wait until both workers are connected to the broker."""
         wait_until(lambda: self.metric('publishers{state="ready"}') == 2, "both workers are connected")
 
+    @property
+    def process_id(self) -> int:
+        """The process id of the parent of all of its processes."""
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
+        assert self._process is not None
+        code = self._process.wait(30)
+        # In a container the kernel ends the others with the first.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process = None
+        shutil.rmtree(self._temporary)
+        return code
+
     def stop(self) -> int:
         """Stop it as Docker does; return its exit code."""
         if self._process is None:
             return 0
         self._process.terminate()
-        code = self._process.wait(30)
-        self._process = None
-        return code
+        return self.wait()
 
     def kill(self) -> None:
         """End all of its processes as a crash of the machine would."""
@@ -177,6 +197,7 @@ class Gateway:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            shutil.rmtree(self._temporary)
 
     def request(
         self,
@@ -205,9 +226,14 @@ class Gateway:
         """Return what /health/ready says."""
         return self.request("GET", "/health/ready").json()
 
-    def metric(self, sample: str) -> float:
+    def in_rotation(self, app: str) -> set[str]:
+        """Return the addresses of the replicas that get requests."""
+        replicas = ProxyControl(Path(self._temporary) / "proxy.sock").replicas(app)
+        return {replica.host for replica in replicas if replica.is_up}
+
+    def metric(self, sample: str, *, of_proxy: bool = False) -> float:
         """Return one sample of the metrics, over all workers; 0 if there is none."""
-        port = int(self._environment["METRICS_PORT"])
+        port = int(self._environment["PROXY_METRICS_PORT" if of_proxy else "METRICS_PORT"])
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
             connection.request("GET", "/metrics")
             lines = connection.getresponse().read().decode().splitlines()

@@ -95,7 +95,8 @@ class PostgreSQL:
             "(or the distribution's own version, 16 or 17)."
         )
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as its account; fail if it fails."""
         result = subprocess.run(
             [self._binaries / program, *arguments],
             user=self._account,
@@ -119,7 +120,7 @@ class PostgreSQL:
         password_file.write_text(self.password)
         if self._account:
             shutil.chown(password_file, self._account)
-        self._run(
+        self.run(
             "initdb",
             f"--pgdata={self.directory / 'data'}",
             "--username=postgres",
@@ -138,7 +139,7 @@ class PostgreSQL:
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} "
             "-c fsync=off -c jit=off -c shared_buffers=32MB -c max_connections=60"
         )
-        self._run(
+        self.run(
             "pg_ctl",
             "start",
             "-w",
@@ -149,7 +150,7 @@ class PostgreSQL:
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server: "fast" as an administrator would, "immediate" as a crash would."""
-        self._run("pg_ctl", "stop", "-w", f"--mode={mode}", f"--pgdata={self.directory / 'data'}")
+        self.run("pg_ctl", "stop", "-w", f"--mode={mode}", f"--pgdata={self.directory / 'data'}")
 
     def pause(self) -> None:
         """Let the server stand still, with its connections open."""

@@ -1,31 +1,40 @@
-"""`python -m api_gateway_app serve`."""
-
-from typing import Final
+"""`python -m api_gateway_app serve`, and `… replicas` beside it."""
 
 from platform_common.cli import run
 
-# Of each worker. A connection takes up to three times `server.HEAD_BYTES` of memory and one descriptor;
-# a client that only connects, and says nothing, may hold it for `server.HEADER_SECONDS`.
-CONNECTIONS: Final = 1536
-
 
 def serve() -> int:
-    """Serve the API until SIGTERM."""
-    from granian.constants import Interfaces
-
+    """Serve the API until SIGTERM: the proxy takes the requests, the Flask application stands behind it."""
+    from api_gateway_app.proxy import make_proxy_process
+    from api_gateway_app.proxy_paths import paths
     from api_gateway_app.settings import Settings
+    from platform_common.logs import configure_logging
     from platform_common.server import serve as serve_application
     from platform_common.settings import Environment
 
     settings = Settings.read(Environment())
+    configure_logging(settings.base.service_name, settings.base.log_level)
     return serve_application(
-        "api_gateway_app.asgi:app",
+        "api_gateway_app.wsgi:app",
         settings.base,
-        interface=Interfaces.ASGINL,
-        connections=CONNECTIONS,
-        preload=["api_gateway_app.app", "api_gateway_app.front.application"],
+        unix_socket=paths().application,
+        child_processes=[make_proxy_process(settings)],
+        preload=["api_gateway_app.app"],
     )
 
 
+def replicas() -> int:
+    """Print the replicas that the running proxy knows: app, address, state, requests so far."""
+    from api_gateway_app.health import BILLING, INVENTORY
+    from api_gateway_app.proxy_control import ProxyControl
+    from api_gateway_app.proxy_paths import paths
+
+    for app in (INVENTORY, BILLING):
+        for replica in ProxyControl(paths().control).replicas(app):
+            state = "up" if replica.is_up else f"down: {replica.reason}"
+            print(f"{app:14} {replica.host:15} {replica.requests:8} requests  {state}")
+    return 0
+
+
 if __name__ == "__main__":
-    run({"serve": serve})
+    run({"serve": serve, "replicas": replicas})

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
-from flask import Flask, request
+from flask import Flask
 from pika import ConnectionParameters
 
 from api_gateway_app import health
-from api_gateway_app.access_log import AccessLog, init_access_log
 from api_gateway_app.billing import make_billing_blueprint
 from api_gateway_app.docs import make_docs_blueprint
-from api_gateway_app.front.environ import REFUSAL
-from api_gateway_app.movies import make_movies_blueprint
+from api_gateway_app.large_bodies import init_large_bodies
 from api_gateway_app.orders.desk import KEY_LIFETIME_SECONDS, OrderDesk
 from api_gateway_app.orders.forwarder import Forwarder
 from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.publisher import Publisher
 from api_gateway_app.orders.store import OrderStore, StoreLimits
+from api_gateway_app.proxy_control import ProxyControl
+from api_gateway_app.proxy_paths import paths
 from api_gateway_app.settings import Settings
-from api_gateway_app.token import init_token
-from api_gateway_app.upstream.relay import Upstream
 from platform_common.app import make_app
 from platform_common.health import OUTER_CHECK_SECONDS
 
@@ -31,65 +30,41 @@ UNACKNOWLEDGED_MILLISECONDS: Final = 10_000
 
 
 def create_app(settings: Settings) -> Flask:
-    """Return the app, with its threads running: publisher, forwarder and access log.
+    """Return the app, with its threads running: publisher and forwarder.
 
     Nothing here needs a dependency to be up: the threads go on trying.
     """
-    threads = settings.base.threads
     publisher = Publisher(
         lambda: _broker_parameters(settings),
         exchange=settings.broker.exchange,
         routing_key=settings.broker.routing_key,
     )
     store = OrderStore(settings.orders_directory, limits=StoreLimits(max_bytes=settings.orders_maximum_bytes))
-    read_seconds = settings.upstream_read_seconds
-    inventory = Upstream(
-        health.INVENTORY, settings.inventory_service_url, threads=threads, read_seconds=read_seconds
-    )
-    billing = Upstream(
-        health.BILLING, settings.billing_service_url, threads=threads, read_seconds=read_seconds
-    )
-    access_log = AccessLog(
-        settings.access_log_directory,
-        file_bytes=settings.access_log_file_bytes,
-        files=settings.access_log_files,
-    )
-
+    proxy = ProxyControl(paths().control)
     app = make_app(
         __name__,
         settings=settings.base,
         checks={
-            health.INVENTORY: health.cached(inventory.check),
-            health.BILLING: health.cached(billing.check),
+            health.INVENTORY: health.cached(lambda: proxy.check_upstream(health.INVENTORY)),
+            health.BILLING: health.cached(lambda: proxy.check_upstream(health.BILLING)),
             health.BROKER: lambda: health.check_publisher(publisher),
             health.STORE: health.cached(lambda: health.check_store(store)),
         },
         verdict=health.verdict,
         check_seconds=OUTER_CHECK_SECONDS,
     )
-    init_access_log(app, access_log)
-    init_token(app, settings.api_token)
-    _init_refusals(app)
-    app.register_blueprint(make_movies_blueprint(inventory))
-    app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store), billing))
+    # The proxy writes a line for each request.
+    logging.getLogger("access").setLevel(logging.WARNING)
+    init_large_bodies(app)
+    app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store)))
     app.register_blueprint(make_docs_blueprint())
 
-    access_log.start()
     publisher.start()
     if not settings.base.candidate:
         # A candidate has a scratch volume, and never hands over orders that are another's.
         lease = Lease(settings.orders_directory / "forwarder.lock")
         Forwarder(store, publisher, lease, key_lifetime_seconds=KEY_LIFETIME_SECONDS).start()
     return app
-
-
-def _init_refusals(app: Flask) -> None:
-    """Answer what the front has refused here, with everything that other answers have: id, log, metrics."""
-
-    @app.before_request
-    def refuse() -> None:
-        if refusal := request.environ.get(REFUSAL):
-            raise refusal
 
 
 def _broker_parameters(settings: Settings) -> ConnectionParameters:

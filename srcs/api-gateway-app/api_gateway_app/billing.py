@@ -1,4 +1,4 @@
-"""/api/billing: orders are taken here; what became of one is asked of billing-app."""
+"""/api/billing: orders are taken here; what became of one, the proxy asks billing-app."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Final
 from flask import Blueprint, Response, jsonify, request
 
 from api_gateway_app.orders.desk import OrderDesk
-from api_gateway_app.upstream.relay import Upstream
 from platform_common.orders import parse_order
 from platform_common.problems import Problem
 from platform_common.request_context import request_id_var
 from platform_common.validation import read_json_object, refuse_unknown_parameters
 
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def make_billing_blueprint(desk: OrderDesk, billing: Upstream) -> Blueprint:
+def make_billing_blueprint(desk: OrderDesk) -> Blueprint:
     """Return the routes below /api/billing."""
     blueprint = Blueprint("billing", __name__, url_prefix="/api/billing")
 
@@ -29,17 +27,6 @@ def make_billing_blueprint(desk: OrderDesk, billing: Upstream) -> Blueprint:
         order = parse_order(read_json_object(request))
         order_id = desk.accept(order, idempotency_key=key, request_id=request_id_var.get())
         return jsonify({"message": "Message posted", "order_id": order_id})
-
-    @blueprint.get("/<order_id>")
-    def get_order(order_id: str) -> Response:
-        if not _UUID.fullmatch(order_id):
-            shown = order_id[:100].encode("utf-8", "replace").decode("utf-8")
-            raise Problem(
-                404,
-                "Not Found",
-                f"{shown} is no order's id. That is a UUID, the order_id of the answer to POST.",
-            )
-        return billing.pass_through(request)
 
     return blueprint
 

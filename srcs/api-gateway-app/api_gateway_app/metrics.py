@@ -29,26 +29,6 @@ PUBLISHERS: Final = Gauge(
     ["state"],
     multiprocess_mode="livesum",
 )
-UPSTREAM_REQUESTS: Final = Counter(
-    "upstream_requests_total", "Calls of the apps behind the gateway, by outcome.", ["upstream", "outcome"]
-)
-UPSTREAM_ADDRESS_REQUESTS: Final = Counter(
-    "upstream_address_requests_total",
-    "Requests that a replica behind the gateway got, by its address and whether it answered.",
-    ["upstream", "address", "outcome"],
-)
-UPSTREAM_ADDRESSES_IN_ROTATION: Final = Gauge(
-    "upstream_address_in_rotation",
-    "Workers that send requests to this replica: none if it is out of rotation.",
-    ["upstream", "address"],
-    multiprocess_mode="livesum",
-)
-UPSTREAM_RETRIES: Final = Counter(
-    "upstream_retries_total", "Requests that were sent to another replica after one had failed.", ["upstream"]
-)
-FRONT_REFUSALS: Final = Counter(
-    "front_refusals_total", "Requests refused before the app did anything for them, by status.", ["status"]
-)
 ACCESS_LOG_LINES: Final = Counter(
     "access_log_lines_total", "Lines of the access log, by outcome.", ["outcome"]
 )

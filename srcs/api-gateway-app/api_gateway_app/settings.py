@@ -9,10 +9,12 @@ from typing import Final
 from platform_common.broker import BrokerSettings
 from platform_common.settings import BaseSettings, Environment, SecretFile
 
-# More than the other apps: most of a thread's time here is waiting, for a confirm or an upstream.
+# More than the other apps: most of a thread's time here is waiting for a confirm.
 THREADS: Final = 32
 # More than an app may need that finds its database hanging: to wait for a connection, make it, and ask.
 UPSTREAM_READ_SECONDS: Final = 14
+# Docker's own, on every network that is not its default one.
+DOCKERS_NAME_SERVER: Final = "127.0.0.11:53"
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Settings:
         billing_service_url: address of billing-app.
         upstream_read_seconds: longest silence of an upstream before its caller gets a 504. More than the
             apps allow themselves, less than clients wait.
+        name_server: who knows the addresses of the apps: HOST:PORT.
         broker: the broker; the gateway's account may write to the exchange and nothing else.
         orders_directory: volume for orders that the broker has not confirmed.
         orders_maximum_bytes: how large the file of those orders may become.
         access_log_directory: volume for the access log.
         access_log_file_bytes: size at which a file of the access log is full.
         access_log_files: how many files are kept, the current one included.
+        proxy_metrics_port: port of the proxy's own metrics, on all interfaces, never published.
         api_token: the secret file api_token, with what who changes something must present; empty: nothing.
     """
 
@@ -38,12 +42,14 @@ class Settings:
     inventory_service_url: str
     billing_service_url: str
     upstream_read_seconds: int
+    name_server: str
     broker: BrokerSettings
     orders_directory: Path
     orders_maximum_bytes: int
     access_log_directory: Path
     access_log_file_bytes: int
     access_log_files: int
+    proxy_metrics_port: int
     api_token: SecretFile
 
     @classmethod
@@ -59,11 +65,13 @@ class Settings:
             inventory_service_url=env.url("INVENTORY_SERVICE_URL"),
             billing_service_url=env.url("BILLING_SERVICE_URL", "http://billing-app:8080"),
             upstream_read_seconds=env.integer("UPSTREAM_READ_SECONDS", UPSTREAM_READ_SECONDS, 1, 300),
+            name_server=env.text("NAME_SERVER", DOCKERS_NAME_SERVER),
             broker=BrokerSettings.read(env),
             orders_directory=env.directory("ORDERS_DIRECTORY", "/var/lib/api-gateway-orders", writable=True),
             orders_maximum_bytes=env.integer("ORDERS_MAXIMUM_BYTES", 1 << 30, 1 << 16),
             access_log_directory=env.directory("ACCESS_LOG_DIRECTORY", "/var/log/api-gateway", writable=True),
             access_log_file_bytes=env.integer("ACCESS_LOG_FILE_BYTES", 10_000_000, 1000),
             access_log_files=env.integer("ACCESS_LOG_FILES", 5, 1, 1000),
+            proxy_metrics_port=env.integer("PROXY_METRICS_PORT", 9091, 1, 65535),
             api_token=env.secret_file("api_token", may_be_empty=True),
         )

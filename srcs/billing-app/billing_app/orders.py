@@ -24,7 +24,8 @@ def make_orders_blueprint(orders: Orders) -> Blueprint:
             raise Problem(
                 404,
                 "Not Found",
-                f"There is no order with the id {order_id}. One that was just posted may need a moment.",
+                f"There is no order with the id {order_id}. An id is a UUID, the order_id of the answer to "
+                "POST. An order that was just posted may need a moment.",
             )
         return jsonify(order.as_dict())
 

@@ -9,18 +9,21 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from billing_app.tables import orders
-from platform_common.database import retry_once
+from platform_common.database import Prepared, retry_once
 from platform_common.orders import Order
 from platform_common.repository import Repository
 
 # SQLSTATE classes that say that the values are at fault, not the database (PostgreSQL's manual,
 # appendix A): data exception, integrity constraint violation.
 _DATA_ERROR_CLASSES: Final = ("22", "23")
+
+
+_ONE: Final = Prepared("one_order", select(orders).where(orders.c.order_id == bindparam("order_id")))
 
 
 class StoredOrder(NamedTuple):
@@ -80,9 +83,7 @@ class Orders(Repository):
     def get(self, order_id: UUID) -> StoredOrder | None:
         """Return the order with this id, None where there is none."""
         with self._engine.connect() as connection:
-            row = connection.execute(
-                select(*self._columns).where(orders.c.order_id == order_id)
-            ).one_or_none()
+            row = _ONE.run(connection, order_id=order_id).one_or_none()
         return StoredOrder(*row) if row else None
 
     def store(self, batch: Sequence[IdentifiedOrder]) -> Outcome:

@@ -2,7 +2,8 @@
 
 It ends with 0 if URL answers 200, else with 1 and a line that says what was wrong (Docker keeps
 it: `docker inspect`). Docker restarts what exits, but not what hangs: with --kill-after, an app
-that has given no answer at all for so long is killed, and its restart policy brings it back.
+that has given no answer at all for so long, or whose main process has shown no sign of life, is killed,
+and its restart policy brings it back.
 
 Only the standard library, and little of it: this runs every few seconds.
 """
@@ -16,6 +17,8 @@ import sys
 import time
 
 TIMEOUT_SECONDS = 4.0
+# The main process touches its file every second (`platform_common.watchdog`).
+STILL_SECONDS = 20.0
 _SHOWN_BYTES = 3000
 
 
@@ -56,6 +59,8 @@ def main(arguments: list[str]) -> int:
     silent_since = process_id_file() + ".silent"
     try:
         status, body = probe(url)
+        if kill_after is not None:
+            _look_at_main_process()
     except OSError as error:
         print(f"{url}: no answer: {error}")
         if kill_after is not None:
@@ -65,6 +70,13 @@ def main(arguments: list[str]) -> int:
         os.unlink(silent_since)
     print(f"{url}: {status} {body}")
     return 0 if status == 200 else 1
+
+
+def _look_at_main_process() -> None:
+    """Raise OSError if the main process, which starts and watches the others, stands still."""
+    age = time.time() - os.stat(process_id_file()).st_mtime
+    if age > STILL_SECONDS:
+        raise OSError(f"the main process has stood still for {age:.0f} s")
 
 
 def _end_if_silent(silent_since: str, kill_after: float) -> None:

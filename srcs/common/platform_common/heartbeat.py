@@ -20,11 +20,11 @@ class Heartbeat:
     def __init__(self) -> None:
         self._words = memoryview(mmap.mmap(-1, 16)).cast("q")
 
-    def beat(self) -> None:
-        """Say that the calling process is alive, now."""
+    def beat(self, process_id: int | None = None) -> None:
+        """Say that a process is alive, now: the calling one, or that with `process_id`."""
         # The time first: a process id is never seen without one.
         self._words[1] = time.monotonic_ns()
-        self._words[0] = os.getpid()
+        self._words[0] = process_id or os.getpid()
 
     def process_id(self) -> int | None:
         """Return the id of the process that beats here, None before its first beat."""

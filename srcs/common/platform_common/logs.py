@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import select
@@ -11,8 +12,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
-from pythonjsonlogger.json import JsonFormatter
-
 from platform_common.request_context import request_id_var
 
 # All processes of an app write to one pipe. Only a write up to this size, its newline included,
@@ -21,7 +20,13 @@ LINE_BYTES: Final = select.PIPE_BUF
 _logger = logging.getLogger(__name__)
 
 
-class LineFormatter(JsonFormatter):
+# What every record has, and what formatting one adds: all else was given as `extra`.
+_NO_EXTRA: Final = logging.makeLogRecord({}).__dict__.keys() | {"asctime", "message", "taskName"}
+# What a client sends can hold other ends of lines (U+0085, U+2028) and terminal controls: ASCII only.
+_encode: Final = json.JSONEncoder(default=str).encode
+
+
+class LineFormatter(logging.Formatter):
     """A log record as one line of JSON, at most LINE_BYTES long: of longer texts a part is left out.
 
     Fields: time (UTC), level, service, logger, message, request_id (within a request), what was
@@ -29,33 +34,29 @@ class LineFormatter(JsonFormatter):
     """
 
     def __init__(self, service: str) -> None:
-        super().__init__(
-            "%(message)s",
-            static_fields={"service": service},
-            rename_fields={"exc_info": "exception"},
-            # What a client sends can hold other ends of lines (U+0085, U+2028) and terminal controls.
-            json_ensure_ascii=True,
-        )
+        super().__init__()
+        self._service = service
 
-    def add_fields(
-        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
-        """Fill `log_data`; called by the library for each record."""
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; called by the library for each record."""
         time = datetime.fromtimestamp(record.created, UTC)
-        log_data["time"] = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        log_data["level"] = record.levelname.lower()
-        log_data["logger"] = record.name
-        super().add_fields(log_data, record, message_dict)
+        entry: dict[str, Any] = {
+            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         if request_id := request_id_var.get():
-            log_data["request_id"] = request_id
-
-    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
-        """Return `log_data` as the line; called by the library for each record."""
-        line = super().jsonify_log_record(log_data)
+            entry["request_id"] = request_id
+        entry |= {name: value for name, value in record.__dict__.items() if name not in _NO_EXTRA}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        line = _encode(entry)
         while len(line) >= LINE_BYTES:
-            key = max(log_data, key=lambda key: len(str(log_data[key])))
-            log_data[key] = _shortened(str(log_data[key]), keep_end=key == "exception")
-            line = super().jsonify_log_record(log_data)
+            key = max(entry, key=lambda key: len(str(entry[key])))
+            entry[key] = _shortened(str(entry[key]), keep_end=key == "exception")
+            line = _encode(entry)
         return line
 
 

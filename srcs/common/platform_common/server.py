@@ -7,8 +7,8 @@ code and its restart policy starts it afresh, so that it is never half dead with
 Two properties of granian 2.8 that WSGI apps must know:
 - An iterator that raises ends its chunked answer like one that is complete. So no answer is made while
   it is sent.
-- A thread is held until a body has come and an answer has been sent, for which there is no limit of
-  time. So only what stands behind the gateway is WSGI; the gateway itself is an ASGI app.
+- A thread is held until a body has come, for which there is no limit of time. So all apps stand behind a
+  proxy, which sends complete requests.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
@@ -38,13 +39,14 @@ from platform_common.heartbeat import Heartbeat
 from platform_common.logs import configure_logging, log_what_python_would_print, logging_config
 from platform_common.metrics import remove_old_metrics, start_metrics_server
 from platform_common.settings import BaseSettings
-from platform_common.watchdog import beat_in_background, watch
+from platform_common.watchdog import ROUND_SECONDS, beat_in_background, watch
 
-HEADER_SECONDS: Final = 10
-# A request line and its headers together: more is answered with 431.
-HEAD_BYTES: Final = 16 * 1024
-# The default for a worker: clients inside the network are few.
-CONNECTIONS: Final = 256
+# For the next request on a kept connection, too: the proxy closes it long before.
+HEADER_SECONDS: Final = 60
+# A request line and its headers together: the proxy lets in less, and adds some.
+HEAD_BYTES: Final = 32 * 1024
+# Of each worker.
+CONNECTIONS: Final = 512
 WORKER_STOP_SECONDS: Final = 10
 CHILD_STOP_SECONDS: Final = 15
 EXIT_CHILD_DIED: Final = 70  # EX_SOFTWARE of sysexits.h
@@ -57,22 +59,28 @@ class ChildProcess:
 
     Attributes:
         name: its name in logs.
-        run: what it does. It must call `heartbeat.beat` at least every ten seconds, and return
-            soon after SIGTERM, which it gets when the app begins to drain.
+        run: what it does. It must call `heartbeat.beat` at least every ten seconds, unless there is
+            `answers`, and return soon after `stop_signal`.
         heartbeat: made before the fork, so that HTTP workers can read its age.
+        answers: asked every second whether the process works; for a program that knows no heartbeat.
+        stop_signal: tells it to end.
+        serves_clients: it gets that signal when the app has drained, before the workers end; others get it
+            when the app begins to drain.
     """
 
     name: str
     run: Callable[[], None]
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    answers: Callable[[], bool] | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    serves_clients: bool = False
 
 
 def serve(
     target: str,
     settings: BaseSettings,
     *,
-    interface: Interfaces = Interfaces.WSGI,
-    connections: int = CONNECTIONS,
+    unix_socket: Path | None = None,
     child_processes: Sequence[ChildProcess] = (),
     preload: Sequence[str] = (),
 ) -> int:
@@ -85,8 +93,7 @@ def serve(
     Args:
         target: "package.module:application", imported in each worker after the fork.
         settings: what the app was told.
-        interface: what kind of application `target` is.
-        connections: most connections of each worker at once; more wait to be accepted.
+        unix_socket: where to listen in place of the port.
         child_processes: what runs beside the workers.
         preload: modules to import before the fork, to share their memory. They must start no
             thread and open no connection when imported.
@@ -96,7 +103,7 @@ def serve(
     remove_old_metrics()
     for module in preload:
         importlib.import_module(module)
-    return _Application(target, settings, interface, connections, child_processes).run()
+    return _Application(target, settings, unix_socket, child_processes).run()
 
 
 class _Application:
@@ -104,8 +111,7 @@ class _Application:
         self,
         target: str,
         settings: BaseSettings,
-        interface: Interfaces,
-        connections: int,
+        unix_socket: Path | None,
         child_processes: Sequence[ChildProcess],
     ) -> None:
         self._settings = settings
@@ -126,18 +132,19 @@ class _Application:
             target,
             address="0.0.0.0",  # noqa: S104 (the container's network is the boundary)
             port=settings.listen_port,
-            interface=interface,
+            uds=unix_socket,
+            uds_permissions=0o600,
+            interface=Interfaces.WSGI,
             http=HTTPModes.http1,
             http1_settings=HTTP1Settings(
                 header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=HEAD_BYTES
             ),
             workers=settings.workers,
-            # An event loop runs in one thread; only a WSGI application gets more from the server.
-            blocking_threads=settings.threads if interface is Interfaces.WSGI else 1,
+            blocking_threads=settings.threads,
             blocking_threads_idle_timeout=60,
             runtime_blocking_threads=1,
             backlog=1024,
-            backpressure=max(connections, settings.threads),
+            backpressure=max(CONNECTIONS, settings.threads),
             websockets=False,
             log_level=LogLevels.error if settings.log_level != "debug" else LogLevels.debug,
             log_dictconfig=logging_config(settings.service_name, settings.log_level),
@@ -175,9 +182,11 @@ class _Application:
             )
             process.start()
             self._processes.append(process)
+            if child.answers is not None:
+                _beat_while_it_answers(child.heartbeat, process, child.answers)
         heartbeats = {f"worker {number}": beat for number, beat in enumerate(self._worker_heartbeats, 1)}
         heartbeats |= {child.name: child.heartbeat for child in self._children}
-        watch(heartbeats, self._settings.hang_seconds)
+        watch(heartbeats, self._settings.hang_seconds, Path(process_id_file()))
         for process in self._processes:
             watcher = threading.Thread(target=self._watch_child, args=(process,), daemon=True)
             watcher.start()
@@ -204,11 +213,25 @@ class _Application:
             return
         self._stopping.set()
         start_draining()
-        for process in self._processes:
-            process.terminate()
-        timer = threading.Timer(self._settings.drain_seconds, self._interrupt)
+        self._tell_to_end(serves_clients=False)
+        timer = threading.Timer(self._settings.drain_seconds, self._stop_serving)
         timer.daemon = True
         timer.start()
+
+    def _tell_to_end(self, *, serves_clients: bool) -> list[threading.Thread]:
+        """Send such children their signal; returns who waits for their end."""
+        told = []
+        for child, process, watcher in zip(self._children, self._processes, self._watchers, strict=True):
+            if child.serves_clients == serves_clients and process.pid is not None and process.is_alive():
+                os.kill(process.pid, child.stop_signal)
+                told.append(watcher)
+        return told
+
+    def _stop_serving(self) -> None:
+        """End those who take requests, then the workers who answer them."""
+        for watcher in self._tell_to_end(serves_clients=True):
+            watcher.join(CHILD_STOP_SECONDS)
+        self._interrupt()
 
     def _interrupt(self) -> None:
         """Make `granian` stop its workers and return."""
@@ -226,6 +249,18 @@ class _Application:
                 self._failed = True
                 process.kill()
                 watcher.join()
+
+
+def _beat_while_it_answers(heartbeat: Heartbeat, process: ForkProcess, answers: Callable[[], bool]) -> None:
+    process_id = process.pid
+
+    def run() -> None:
+        while process.is_alive():
+            if answers():
+                heartbeat.beat(process_id)
+            time.sleep(ROUND_SECONDS)
+
+    threading.Thread(target=run, name=f"heartbeat of {process.name}", daemon=True).start()
 
 
 def _run_child(child: ChildProcess) -> None:

@@ -113,13 +113,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     if text.startswith("\ufeff"):
         raise bad_request("The body begins with a byte order mark. Send it without.")
     try:
-        document = json.loads(
-            text,
-            parse_float=_read_decimal,
-            parse_int=_read_integer,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object_without_repetition,
-        )
+        document = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         _refuse_wide_characters(body)
         raise bad_request(
@@ -221,6 +215,15 @@ def _object_without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise invalid_field(_printable(name), "is given more than once. Give it once.")
             seen.add(name)
     return result
+
+
+# `json.loads` would make one for each body.
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_read_decimal,
+    parse_int=_read_integer,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_object_without_repetition,
+)
 
 
 def _too_deep() -> Problem:

@@ -13,6 +13,8 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from platform_common.heartbeat import Heartbeat
@@ -21,9 +23,14 @@ ROUND_SECONDS: Final = 1.0
 _logger = logging.getLogger(__name__)
 
 
-def watch(heartbeats: Mapping[str, Heartbeat], still_seconds: float) -> None:
-    """Start a thread that kills each process whose heartbeat is older than `still_seconds`."""
-    threading.Thread(target=_watch, args=(heartbeats, still_seconds), name="watchdog", daemon=True).start()
+def watch(heartbeats: Mapping[str, Heartbeat], still_seconds: float, own_sign: Path) -> None:
+    """Start a thread that kills each process whose heartbeat is older than `still_seconds`.
+
+    It touches the file `own_sign` each second: the container's health check watches this process.
+    """
+    threading.Thread(
+        target=_watch, args=(heartbeats, still_seconds, own_sign), name="watchdog", daemon=True
+    ).start()
 
 
 def beat_in_background(heartbeat: Heartbeat) -> None:
@@ -37,11 +44,14 @@ def beat_in_background(heartbeat: Heartbeat) -> None:
     threading.Thread(target=beat, name="heartbeat", daemon=True).start()
 
 
-def _watch(heartbeats: Mapping[str, Heartbeat], still_seconds: float) -> None:
+def _watch(heartbeats: Mapping[str, Heartbeat], still_seconds: float, own_sign: Path) -> None:
     last_round = time.monotonic()
     patient_until = 0.0
     while True:
         time.sleep(ROUND_SECONDS)
+        # Removed at the very end.
+        with suppress(FileNotFoundError):
+            os.utime(own_sign)
         now = time.monotonic()
         if now - last_round > 5 * ROUND_SECONDS:
             # This process stood still itself (a paused container, a suspended machine): the

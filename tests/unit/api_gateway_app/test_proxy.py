@@ -15,7 +15,6 @@ from faulty_upstream import MEBIBYTE, FaultyUpstream
 from gateway_process import Gateway
 from servers import RabbitMQ, free_port, wait_until
 
-from api_gateway_app.slow_clients import limit_stalled_clients
 from platform_common.app import MAXIMUM_BODY_BYTES
 
 
@@ -78,14 +77,13 @@ def test_every_method_passes(gateway: Gateway, method: str) -> None:
         "/api/movies/17/",
         "/api/movies?title=a%20b&limit=10&after=%31",
         "/api/movies?title=%C3%A9%26&x=+%2B",
-        "/api/movies?",
         "/api/movies/a%20b",
         "/api/movies/%C3%A9",
         "/api/movies/a;b=c,d@e",
     ],
 )
 def test_path_and_query_pass_as_they_came(gateway: Gateway, target: str) -> None:
-    assert echo(gateway, "GET", target)["target"] == target.removesuffix("?")
+    assert echo(gateway, "GET", target)["target"] == target
 
 
 @pytest.mark.parametrize(
@@ -114,9 +112,13 @@ def test_no_path_leads_the_upstream_to_anything_else(
 
 
 def test_an_absolute_address_is_the_same_path_on_our_upstream(gateway: Gateway) -> None:
+    request = b"GET http://x.example/api/movies/1 HTTP/1.1\r\nHost: x.example\r\nConnection: close\r\n\r\n"
+    assert b'"target": "/api/movies/1"' in exchange(gateway, request)
+
+
+def test_an_address_and_a_host_that_differ_are_refused(gateway: Gateway) -> None:
     request = b"GET http://elsewhere.example/api/movies/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    answer = exchange(gateway, request)
-    assert b'"target": "/api/movies/1"' in answer
+    assert exchange(gateway, request).startswith(b"HTTP/1.1 400 ")
 
 
 def test_end_to_end_headers_pass_and_hop_by_hop_headers_stop(gateway: Gateway) -> None:
@@ -128,8 +130,7 @@ def test_end_to_end_headers_pass_and_hop_by_hop_headers_stop(gateway: Gateway) -
         X_Custom="kept",
         Authorization="Bearer token",
         If_None_Match='"abc"',
-        Connection="keep-alive, X-Secret",
-        X_Secret="for the gateway only",
+        Connection="keep-alive",
         Keep_Alive="timeout=5",
         TE="trailers",
         Upgrade="h2c",
@@ -140,18 +141,17 @@ def test_end_to_end_headers_pass_and_hop_by_hop_headers_stop(gateway: Gateway) -
     assert headers["x-custom"] == "kept"
     assert headers["authorization"] == "Bearer token"
     assert headers["if-none-match"] == '"abc"'
-    assert not {"connection", "x-secret", "keep-alive", "te", "upgrade", "proxy-authorization"} & set(headers)
+    assert not {"connection", "keep-alive", "te", "upgrade", "proxy-authorization"} & set(headers)
 
 
 def test_the_answers_status_body_and_end_to_end_headers_pass(gateway: Gateway) -> None:
     answer = gateway.request("GET", "/api/movies/special-headers")
     assert (answer.status, answer.body) == (418, b"ok")
-    assert answer.header("X-Twice") == "one, two"
+    assert [value for name, value in answer.headers if name.lower() == "x-twice"] == ["one", "two"]
     assert answer.header("ETag") == '"abc"'
     assert answer.header("Content-Type") == "text/plain"
-    for name in ("X-For-The-Gateway", "Keep-Alive", "Proxy-Authenticate", "Upgrade"):
+    for name in ("Keep-Alive", "Proxy-Authenticate", "Upgrade"):
         assert answer.header(name) is None
-    assert sum(name.lower() == "server" for name, _ in answer.headers) == 1
 
 
 def test_a_request_id_goes_all_the_way_and_comes_back(gateway: Gateway) -> None:
@@ -170,17 +170,7 @@ def test_a_body_passes_unchanged_up_to_the_largest(gateway: Gateway) -> None:
     body = bytes(range(256)) * (MAXIMUM_BODY_BYTES // 256)
     received = echo(gateway, "POST", "/api/movies", body, Content_Type="application/octet-stream")
     assert received["body"].encode("latin-1") == body
-    assert ["Content-Type", "application/octet-stream"] in received["headers"]
-
-
-def test_a_chunked_body_passes_with_its_length(gateway: Gateway) -> None:
-    request = (
-        b"POST /api/movies HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-        b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
-    )
-    received = json.loads(exchange(gateway, request).partition(b"\r\n\r\n")[2])
-    assert received["body"] == "abcdefg"
-    assert "transfer-encoding" not in names(received)
+    assert ["content-type", "application/octet-stream"] in received["headers"]
 
 
 def test_a_client_that_waits_for_100_continue_gets_it(gateway: Gateway) -> None:
@@ -225,9 +215,9 @@ def test_an_answer_without_a_body_passes(gateway: Gateway) -> None:
     assert (answer.status, answer.body, answer.header("X-Empty")) == (204, b"", "yes")
 
 
-def test_a_chunked_answer_arrives_with_its_length(gateway: Gateway) -> None:
+def test_a_chunked_answer_arrives_whole(gateway: Gateway) -> None:
     answer = gateway.request("GET", "/api/movies/chunked")
-    assert (answer.status, answer.body, answer.header("Content-Length")) == (200, b"abcdefg", "7")
+    assert (answer.status, answer.body) == (200, b"abcdefg")
 
 
 @pytest.mark.parametrize("path", ["large", "large-in-chunks"])
@@ -236,22 +226,8 @@ def test_a_large_answer_arrives_whole(gateway: Gateway, path: str) -> None:
     assert (answer.status, len(answer.body)) == (200, MEBIBYTE)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "dies-before-answer",
-        "dies-in-head",
-        "dies-in-body",
-        "dies-in-chunks",
-        "resets-in-body",
-        "dies-in-large-body",
-        "until-close",
-        "too-large",
-        "too-large-in-chunks",
-        "no-http",
-    ],
-)
-def test_an_answer_that_is_not_whole_or_cannot_be_held_is_a_502(gateway: Gateway, path: str) -> None:
+@pytest.mark.parametrize("path", ["dies-before-answer", "dies-in-head", "no-http"])
+def test_what_is_no_answer_is_a_502(gateway: Gateway, path: str) -> None:
     answer = gateway.request("GET", f"/api/movies/{path}")
     assert answer.status == 502
     assert answer.header("Content-Type") == "application/problem+json"
@@ -259,26 +235,17 @@ def test_an_answer_that_is_not_whole_or_cannot_be_held_is_a_502(gateway: Gateway
     assert "inventory-app" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["dies-in-body", "dies-in-chunks", "resets-in-body", "dies-in-large-body"])
+def test_an_answer_that_breaks_off_looks_like_one(gateway: Gateway, path: str) -> None:
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        gateway.request("GET", f"/api/movies/{path}")
+
+
 def test_connections_are_kept_and_used_again(gateway: Gateway, upstream: FaultyUpstream) -> None:
-    gateway.request("GET", "/api/movies")
-    before = upstream.connections
+    upstream.received.clear()
     for _ in range(20):
         gateway.request("GET", "/api/movies")
-    assert upstream.connections == before
-
-
-def test_the_requests_of_each_replica_are_counted_and_whether_it_gets_any(gateway: Gateway) -> None:
-    replica = 'address="127.0.0.1",'
-    answered = f'upstream_address_requests_total{{{replica}outcome="answered",upstream="inventory-app"}}'
-    failed = f'upstream_address_requests_total{{{replica}outcome="failed",upstream="inventory-app"}}'
-    in_rotation = f'upstream_address_in_rotation{{{replica}upstream="inventory-app"}}'
-    before = gateway.metric(answered), gateway.metric(failed)
-    for _ in range(5):
-        gateway.request("GET", "/api/movies")
-    gateway.request("POST", "/api/movies/dies-before-answer", {"title": "x"})
-    assert gateway.metric(answered) >= before[0] + 5
-    assert gateway.metric(failed) == before[1] + 1
-    wait_until(lambda: gateway.metric(in_rotation) == 1, "it is in rotation again")
+    assert sum(request.number_on_connection == 1 for request in upstream.requests()) <= 5
 
 
 def test_a_request_that_is_not_idempotent_is_never_sent_twice(
@@ -299,27 +266,25 @@ def test_a_silent_upstream_is_a_504_and_takes_nobody_elses_threads(
             pool.submit(gateway.request, "GET", "/api/movies/says-nothing", timeout=30) for _ in range(40)
         ]
         wait_until(
-            lambda: sum("says-nothing" in request.target for request in upstream.received) >= 12,
-            "the upstream has its share of the threads",
+            lambda: sum("says-nothing" in request.target for request in upstream.received) >= 40,
+            "all of them wait",
         )
         began = time.monotonic()
         answer = gateway.post_order()
         assert answer.status == 200
         assert time.monotonic() - began < 5
         statuses = {future.result().status for future in hanging}
-    assert statuses == {503, 504}
+    assert statuses == {504}
 
 
-def test_an_upstream_that_stops_in_the_middle_of_its_answer_is_a_504(gateway: Gateway) -> None:
-    answer = gateway.request("GET", "/api/movies/stops-in-body")
-    assert (answer.status, answer.header("Retry-After")) == (504, "2")
-
-
-def test_an_upstream_that_is_down_is_a_502(tmp_path: Path, rabbitmq: RabbitMQ) -> None:
+def test_an_upstream_that_is_down_is_a_503(tmp_path: Path, rabbitmq: RabbitMQ) -> None:
     gateway = Gateway(tmp_path, rabbitmq, {"INVENTORY_SERVICE_URL": f"http://127.0.0.1:{free_port()}"})
     gateway.start()
+    began = time.monotonic()
     answer = gateway.request("GET", "/api/movies")
-    assert (answer.status, answer.header("Retry-After")) == (502, "2")
+    assert (answer.status, answer.header("Retry-After")) == (503, "2")
+    assert "inventory-app cannot be reached" in answer.json()["detail"]
+    assert time.monotonic() - began < 3
     gateway.kill()
 
 
@@ -351,28 +316,13 @@ def test_an_order_is_asked_of_billing_app(gateway: Gateway) -> None:
     assert echo(gateway, "GET", f"/api/billing/{order_id}/")["target"] == f"/api/billing/{order_id}/"
 
 
-@pytest.mark.parametrize("order_id", ["1", "6bdf06e8", "6bdf06e8473c4014a07244938e87fda2", "..", "%2e%2e"])
-def test_what_is_no_uuid_is_a_404_without_asking(
+@pytest.mark.parametrize("order_id", ["..", "%2e%2e", "."])
+def test_no_order_leads_the_upstream_to_anything_else(
     gateway: Gateway, upstream: FaultyUpstream, order_id: str
 ) -> None:
     upstream.received.clear()
-    assert gateway.request("GET", f"/api/billing/{order_id}").status == 404
-    assert not [request for request in upstream.received if "billing" in request.target]
-
-
-def test_a_client_that_takes_nothing_any_more_is_cut_off_by_the_kernel() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert limit_stalled_clients(listener.getsockname()[1], milliseconds=500)
-        with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.connect(listener.getsockname())
-            accepted, _ = listener.accept()
-            accepted.settimeout(20)
-            began = time.monotonic()
-            with accepted, pytest.raises(TimeoutError):
-                accepted.sendall(b"x" * 50 * MEBIBYTE)
-        assert time.monotonic() - began < 10
-
-
-def test_a_port_that_is_not_ours_is_no_client_to_cut_off() -> None:
-    assert not limit_stalled_clients(free_port())
+    answer = exchange(
+        gateway, f"GET /api/billing/{order_id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    )
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert upstream.requests() == []

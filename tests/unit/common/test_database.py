@@ -10,10 +10,11 @@ from pathlib import Path
 import psycopg2.extensions
 import pytest
 from helpers import Database
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Integer, bindparam, literal, select, text
 from sqlalchemy.exc import OperationalError
 
-from platform_common.database import DatabaseSettings, is_unavailable, make_engine
+from platform_common import database
+from platform_common.database import DatabaseSettings, Prepared, is_unavailable, make_engine
 from platform_common.settings import SecretFile
 
 ANSWER_SECONDS = 0.5
@@ -75,7 +76,11 @@ def test_a_connection_that_does_not_answer_is_given_up(engine: Engine) -> None:
     in_time(ask)
 
 
-def test_after_one_that_does_not_answer_there_is_a_new_one(engine: Engine) -> None:
+def test_after_one_that_does_not_answer_there_is_a_new_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PAUSE_SECONDS", 0)
+
     def ask_twice() -> None:
         with engine.connect() as connection:
             old = server_process(connection)
@@ -83,3 +88,16 @@ def test_after_one_that_does_not_answer_there_is_a_new_one(engine: Engine) -> No
             assert server_process(connection) != old
 
     in_time(ask_twice)
+
+
+def test_a_statement_is_prepared_once_for_each_connection(engine: Engine) -> None:
+    doubled = Prepared("doubled", select(bindparam("number", type_=Integer) * 2, literal("100 %")))
+    for _ in range(2):
+        with engine.connect() as connection:
+            assert [tuple(doubled.run(connection, number=n).one()) for n in (2, 21)] == [
+                (4, "100 %"),
+                (42, "100 %"),
+            ]
+            prepared = connection.execute(text("SELECT count(*) FROM pg_prepared_statements"))
+            assert prepared.scalar_one() == 1
+        engine.dispose()

@@ -197,6 +197,24 @@ def test_an_app_that_gives_no_answer_for_long_is_killed_by_its_health_check(
         os.killpg(app.process.pid, signal.SIGKILL)
 
 
+def test_an_app_whose_main_process_stands_still_is_killed_by_its_health_check(
+    start: StartApp, tmp_path: Path
+) -> None:
+    with start() as app:
+        directory = tmp_path / "app"
+        check = [f"http://127.0.0.1:{app.port}/health/ready", "--kill-after", "0"]
+        assert health_check(*check, directory=str(directory)).returncode == 0
+        os.kill(app.process.pid, signal.SIGSTOP)
+        # As after a minute.
+        a_minute_ago = time.time() - 60
+        os.utime(directory / "main.pid", (a_minute_ago, a_minute_ago))
+        first = health_check(*check, directory=str(directory))
+        assert (first.returncode, "the main process has stood still" in first.stdout) == (1, True)
+        health_check(*check, directory=str(directory))
+        assert app.process.wait(5) == -signal.SIGKILL
+        os.killpg(app.process.pid, signal.SIGKILL)
+
+
 def health_check(*arguments: str, directory: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-S", "-m", "platform_common.healthcheck", *arguments],

@@ -6,14 +6,18 @@ import http.client
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg2
 import pytest
-from helpers import Database, RunningApp, running_app
-from servers import wait_until
+from flask.testing import FlaskClient
+from helpers import Database, RunningApp, make_database, running_app
+from servers import PostgreSQL, wait_until
 
 
 @pytest.fixture
@@ -27,6 +31,57 @@ def test_migrating_twice_changes_nothing(movies_database: Database) -> None:
     before = movies_database.execute("SELECT * FROM alembic_version")
     movies_database.run_app("inventory_app", "migrate")
     assert movies_database.execute("SELECT * FROM alembic_version") == before
+
+
+def test_an_index_whose_making_was_cut_off_is_made_again_while_the_app_writes(
+    postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    database = make_database(postgresql, "half", tmp_path)
+    state = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('movies_title_search')"
+    making = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND datname = 'half'"
+    database.run_app("inventory_app", "migrate")
+    database.execute("DROP INDEX movies_title_search")
+    database.execute("UPDATE alembic_version SET version_num = '0001'")
+    # As long as this transaction lasts, the index is not valid.
+    older = postgresql.connect(database.name)
+    older.set_session(isolation_level="REPEATABLE READ", autocommit=False)
+    with older.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM movies")
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            run = executor.submit(database.run_app, "inventory_app", "migrate")
+            wait_until(lambda: database.execute(state) == [(False,)], "the index is being made")
+            database.execute("INSERT INTO movies (title) VALUES ('meanwhile')")
+            [(process,)] = database.execute(making)
+            database.execute(f"SELECT pg_terminate_backend({process})")
+            with pytest.raises(AssertionError):
+                run.result()
+    finally:
+        older.close()
+    assert database.execute(state) == [(False,)]
+    database.run_app("inventory_app", "migrate")
+    assert database.execute(state) == [(True,)]
+    assert database.execute("SELECT version_num FROM alembic_version") == [("0002",)]
+
+
+def test_a_backup_is_restored_by_the_account_of_the_migrations_with_the_index_of_the_search(
+    movies_database: Database,
+) -> None:
+    server, owner = movies_database.server, movies_database.owner["DATABASE_USER"]
+
+    def address(name: str) -> str:
+        return f"postgresql://postgres:{server.password}@127.0.0.1:{server.port}/{name}"
+
+    dump = str(server.directory / "movies.dump")
+    # As `platform_backup` does it.
+    server.run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={address(movies_database.name)}")
+    server.execute(f"CREATE DATABASE restored OWNER {owner} TEMPLATE template0")
+    server.execute("REVOKE ALL ON DATABASE restored FROM PUBLIC")
+    rights = ("--no-owner", f"--role={owner}", f"--dbname={address('restored')}")
+    server.run("pg_restore", "--exit-on-error", "--single-transaction", *rights, dump)
+    state = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'movies_title_search'::regclass"
+    assert server.execute(state, "restored") == [(True,)]
+    server.execute("DROP DATABASE restored")
 
 
 def test_migrating_gives_the_app_back_the_rights_that_somebody_has_revoked(movies_database: Database) -> None:
@@ -153,6 +208,17 @@ def test_a_password_that_the_server_does_not_know_yet_fails_no_request(
             database.execute(f"ALTER ROLE {user} PASSWORD '{old.strip()}'")
 
 
+def test_a_write_after_the_server_has_ended_all_connections_is_stored(
+    client: FlaskClient, database: Database
+) -> None:
+    user = database.app["DATABASE_USER"]
+    end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{user}'"  # noqa: S608
+    for title in ("before", "after"):
+        assert client.post("/api/movies", json={"title": title}).status_code == 200
+        database.execute(end)
+    assert database.execute("SELECT title FROM movies ORDER BY id") == [("before",), ("after",)]
+
+
 def test_a_candidate_is_ready_before_the_schema_is_new(database: Database, tmp_path: Path) -> None:
     database.execute("ALTER TABLE movies RENAME TO movies_of_old")
     try:
@@ -177,6 +243,24 @@ def test_the_request_id_is_in_the_answer_and_in_the_log(service: RunningApp) -> 
     assert (line["method"], line["path"], line["status"]) == ("GET", "/api/movies", 200)
     assert line["duration_ms"] > 0
     assert {"time", "level", "service", "logger", "message"} <= line.keys()
+
+
+def test_readers_who_take_nothing_hold_no_thread(service: RunningApp, database: Database) -> None:
+    database.execute(
+        "INSERT INTO movies (title, description) SELECT 'x', repeat('y', 10000) FROM generate_series(1, 60)"
+    )
+    with ExitStack() as readers:
+        # Three times as many as the app has threads.
+        for _ in range(12):
+            reader = readers.enter_context(socket.socket())
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.settimeout(10)
+            reader.connect(("127.0.0.1", service.port))
+            reader.sendall(b"GET /api/movies HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert reader.recv(1)
+        started = time.monotonic()
+        assert len(service.get("/api/movies").body) > 150_000
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGSEGV])

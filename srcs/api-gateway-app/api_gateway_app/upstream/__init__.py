@@ -1,1 +1,0 @@
-"""The apps behind the gateway, and how a request and its answer pass through."""

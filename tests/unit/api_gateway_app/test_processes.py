@@ -1,0 +1,68 @@
+"""The gateway's processes: the proxy, the workers and their parent end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import psutil
+import pytest
+from faulty_upstream import FaultyUpstream
+from gateway_process import Gateway, StartGateway
+from servers import wait_until
+
+pytestmark = pytest.mark.usefixtures("topology")
+
+
+def process_id(gateway: Gateway, which: str) -> int:
+    children = psutil.Process(gateway.process_id).children()
+    [proxy] = [child for child in children if child.name() == "haproxy"]
+    [worker] = [child for child in children if child != proxy]
+    return {"proxy": proxy.pid, "worker": worker.pid}[which]
+
+
+@pytest.mark.parametrize("which", ["proxy", "worker"])
+def test_the_gateway_ends_when_a_process_of_it_dies(start_gateway: StartGateway, which: str) -> None:
+    gateway = start_gateway(WORKERS="1")
+    os.kill(process_id(gateway, which), signal.SIGKILL)
+    assert gateway.wait() != 0
+
+
+@pytest.mark.parametrize("which", ["proxy", "worker"])
+def test_the_gateway_ends_when_a_process_of_it_stands_still(start_gateway: StartGateway, which: str) -> None:
+    gateway = start_gateway(WORKERS="1", HANG_SECONDS="3")
+    os.kill(process_id(gateway, which), signal.SIGSTOP)
+    assert gateway.wait() != 0
+    assert "has stood still" in gateway.output
+
+
+def test_who_still_comes_is_served_and_what_is_in_flight_is_finished(
+    start_gateway: StartGateway, upstream: FaultyUpstream
+) -> None:
+    gateway = start_gateway(WORKERS="1", DRAIN_SECONDS="2", INVENTORY_SERVICE_URL=upstream.url)
+    wait_until(lambda: gateway.in_rotation("inventory-app") == {"127.0.0.1"}, "inventory-app is in rotation")
+    statuses: list[int] = []
+    slow = threading.Thread(
+        target=lambda: statuses.append(
+            gateway.request("GET", "/api/movies/answers-after-four-seconds").status
+        )
+    )
+    slow.start()
+    wait_until(lambda: upstream.requests() != [], "a request is in flight")
+    os.kill(gateway.process_id, signal.SIGTERM)
+    wait_until(lambda: gateway.health()["status"] == "draining", "it says that it is about to stop")
+    assert gateway.request("GET", "/api/movies").status == 200
+    assert gateway.post_order().status == 200
+    slow.join()
+    assert statuses == [200]
+    assert gateway.wait() == 0
+
+
+def test_the_proxy_has_metrics_of_its_own(start_gateway: StartGateway, upstream: FaultyUpstream) -> None:
+    gateway = start_gateway(WORKERS="1", INVENTORY_SERVICE_URL=upstream.url)
+    wait_until(lambda: gateway.in_rotation("inventory-app") == {"127.0.0.1"}, "inventory-app is in rotation")
+    for _ in range(3):
+        gateway.request("GET", "/api/movies")
+    sample = 'haproxy_backend_http_responses_total{proxy="inventory-app",code="2xx"}'
+    assert gateway.metric(sample, of_proxy=True) == 3

@@ -31,7 +31,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { sub(/ \[/, "\n                             [", $$2); printf "  make %-19s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: up
-up: ## set up all that is needed and bring the platform up in a Vagrant machine [GATEWAY_PORT=3000] [MANAGEMENT_PORT=15672] [PROVIDER=docker] [BOX=…] [LIBVIRT_DRIVER=kvm] [DEBIAN_MIRROR=URL]
+up: ## set up all that is needed and bring the platform up in a Vagrant machine [GATEWAY_PORT=3000] [MANAGEMENT_PORT=15672] [HTTPS_PORT=3443] [PROVIDER=docker] [BOX=…] [LIBVIRT_DRIVER=kvm] [DEBIAN_MIRROR=URL]
 	@scripts/up
 
 .PHONY: local

@@ -12,10 +12,11 @@ module PlayWithContainers
   def self.refuse_other_ports(container, wanted)
     wanted.each do |variable, (inside, outside)|
       published = `docker port #{container} #{inside} 2>/dev/null`[/:(\d+)$/, 1] || bound_port(container, inside)
-      next if published.nil? || published.to_i == outside
+      next if published.to_i == outside
 
-      abort "The machine was made with port #{published} for #{inside}, and #{variable} says #{outside} now. A machine keeps " \
-            "its ports: set #{variable}=#{published}, or `vagrant destroy` (its data is lost) and `make up` again."
+      made, way = published ? ["with port #{published}", "set #{variable}=#{published}"] : ["without a port", "unset #{variable}"]
+      abort "The machine was made #{made} for #{inside}, and #{variable} says #{outside} now. A machine keeps its ports: " \
+            "#{way}, or `vagrant destroy` (its data is lost) and `make up` again."
     end
   end
 

@@ -105,6 +105,7 @@ class Gateway:
         (secrets_directory / "rabbitmq_password").write_text(broker.password)
         self.token_file = secrets_directory / "api_token"
         self.token_file.touch()
+        self.certificate_file = secrets_directory / "tls_certificate"
         self.port = free_port()
         self._output = directory / "output"
         self._process: subprocess.Popen[bytes] | None = None

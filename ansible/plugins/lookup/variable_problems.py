@@ -133,7 +133,7 @@ def service_problems(services: Sequence[Mapping[str, Any]], variables: Mapping[s
     apps = [
         service
         for service in services
-        if service.get("kind") == "flask_app" and not {"published_address", "volumes"} & set(service)
+        if service.get("kind") == "flask_app" and not {"published_ports", "volumes"} & set(service)
     ]
     databases = [service for service in services if service.get("kind") == "postgres"]
     checked = (

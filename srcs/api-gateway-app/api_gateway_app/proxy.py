@@ -12,13 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from api_gateway_app.access_log import AccessLog, start_reading
-from api_gateway_app.proxy_control import (
-    ProxyControl,
-    start_telling_tokens,
-    token_state,
-    write_token_map,
-)
+from api_gateway_app.proxy_control import ProxyControl
 from api_gateway_app.proxy_paths import paths
+from api_gateway_app.proxy_updates import CertificateUpdate, TokenUpdate, Update, start_telling
 from api_gateway_app.settings import Settings
 from platform_common.server import ChildProcess
 
@@ -41,11 +37,12 @@ def proxy_environment(settings: Settings) -> dict[str, str]:
         "PROXY_TOKEN_MAP": str(where.token_map),
         **_upstream("INVENTORY", settings.inventory_service_url),
         **_upstream("BILLING", settings.billing_service_url),
+        **_options(settings),
     }
 
 
 def make_proxy_process(settings: Settings) -> ChildProcess:
-    """Return the proxy, to run beside the workers; what it logs and the token are seen to from now on."""
+    """Return the proxy, to run beside the workers. Its log and what it must be told are seen to."""
     where = paths()
     control = ProxyControl(where.control)
     start_reading(
@@ -56,9 +53,10 @@ def make_proxy_process(settings: Settings) -> ChildProcess:
             files=settings.access_log_files,
         ),
     )
-    state = token_state(settings.api_token)
-    write_token_map(where.token_map, state)
-    start_telling_tokens(control, settings.api_token, where.token_map, state)
+    updates: list[Update] = [TokenUpdate(settings.api_token, where.token_map)]
+    if settings.tls_certificate:
+        updates.append(CertificateUpdate(settings.tls_certificate))
+    start_telling(control, updates)
     return ChildProcess(
         "haproxy",
         partial(_become_haproxy, proxy_environment(settings)),
@@ -72,7 +70,8 @@ def _become_haproxy(environment: Mapping[str, str]) -> None:
     os.execvpe(  # noqa: S606 (no shell)
         "haproxy",
         ["haproxy", "-db", "-q", "-f", str(CONFIGURATION)],
-        {**os.environ, **environment},
+        # Nothing else: haproxy.cfg asks whether a variable is there.
+        {"PATH": os.environ["PATH"], **environment},
     )
 
 
@@ -89,3 +88,15 @@ def _upstream(prefix: str, url: str) -> dict[str, str]:
         f"{prefix}_PREFIX": parts.path,
         f"{prefix}_REPLICAS": str(replicas),
     }
+
+
+def _options(settings: Settings) -> dict[str, str]:
+    """Return the values of what is off by default: haproxy.cfg leaves out what has none."""
+    options: dict[str, str] = {}
+    if settings.tls_certificate:
+        options |= {"TLS_PORT": str(settings.tls_port), "TLS_CERTIFICATE": str(settings.tls_certificate.path)}
+    if settings.rate_limit:
+        options["RATE_LIMIT"] = str(settings.rate_limit)
+    if settings.cors_origins:
+        options["CORS_ORIGINS"] = " ".join(settings.cors_origins)
+    return options

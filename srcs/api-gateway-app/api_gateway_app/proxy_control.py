@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import logging
 import socket
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from platform_common.settings import SecretFile, SettingsError
-
 ANSWER_SECONDS: Final = 2.0
-TOKEN_SECONDS: Final = 0.5
-OPEN: Final = "none"
-UNREADABLE: Final = "unreadable"
-_logger = logging.getLogger(__name__)
 
 
 class ProxyControl:
@@ -96,45 +86,3 @@ def _reason(row: Mapping[str, str]) -> str:
     if row["check_code"]:
         return f"it answers {row['check_code']}"
     return f"it cannot be reached over the network: {row['check_desc']}"
-
-
-def token_state(token: SecretFile) -> str:
-    """Return the token as haproxy.cfg compares it: its SHA-256 in hexadecimal digits, or a word."""
-    try:
-        text = token.read(may_be_empty=True)
-    except SettingsError as error:
-        _logger.error("No request that changes something can be let through: %s", error)
-        return UNREADABLE
-    return hashlib.sha256(text.encode()).hexdigest().upper() if text else OPEN
-
-
-def write_token_map(path: Path, state: str) -> None:
-    """Write what the proxy starts with."""
-    path.write_text(f"token {state}\n")
-
-
-def start_telling_tokens(control: ProxyControl, token: SecretFile, path: Path, state: str) -> None:
-    """Tell the proxy each new token, from a thread.
-
-    Args:
-        control: of the proxy.
-        token: the file that may change.
-        path: the map's file, which is its name too.
-        state: what the proxy knows already.
-    """
-
-    def run() -> None:
-        known = state
-        while True:
-            time.sleep(TOKEN_SECONDS)
-            if (now := token_state(token)) != known:
-                try:
-                    answer = control.ask(f"set map {path} token {now}").strip()
-                except OSError as error:
-                    answer = str(error)
-                if answer:
-                    _logger.error("The proxy does not take the new token, trying again: %s", answer)
-                else:
-                    known = now
-
-    threading.Thread(target=run, name="tokens", daemon=True).start()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from platform_common.broker import BrokerSettings
-from platform_common.settings import BaseSettings, Environment, SecretFile
+from platform_common.settings import BaseSettings, Environment, SecretFile, SettingsError
 
 # More than the other apps: most of a thread's time here is waiting for a confirm.
 THREADS: Final = 32
@@ -15,6 +17,7 @@ THREADS: Final = 32
 UPSTREAM_READ_SECONDS: Final = 14
 # Docker's own, on every network that is not its default one.
 DOCKERS_NAME_SERVER: Final = "127.0.0.11:53"
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Settings:
         access_log_files: how many files are kept, the current one included.
         proxy_metrics_port: port of the proxy's own metrics, on all interfaces, never published.
         api_token: the secret file api_token, with what who changes something must present; empty: nothing.
+        tls_port: port of HTTPS, on all interfaces; 0: there is none.
+        tls_certificate: the secret file tls_certificate, with certificate, chain and key; None without HTTPS.
+        rate_limit: most requests per second from one address; 0: no limit.
+        cors_origins: origins whose pages may call the API in a browser.
     """
 
     base: BaseSettings
@@ -51,6 +58,10 @@ class Settings:
     access_log_files: int
     proxy_metrics_port: int
     api_token: SecretFile
+    tls_port: int
+    tls_certificate: SecretFile | None
+    rate_limit: int
+    cors_origins: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Environment) -> Settings:
@@ -60,6 +71,7 @@ class Settings:
             SettingsError: a variable is missing or malformed.
         """
         base = BaseSettings.read(env, listen_port=3000)
+        tls_port = env.integer("TLS_PORT", 0, 0, 65535)
         return cls(
             base=replace(base, threads=env.integer("THREADS", THREADS, 1, 256)),
             inventory_service_url=env.url("INVENTORY_SERVICE_URL"),
@@ -74,4 +86,31 @@ class Settings:
             access_log_files=env.integer("ACCESS_LOG_FILES", 5, 1, 1000),
             proxy_metrics_port=env.integer("PROXY_METRICS_PORT", 9091, 1, 65535),
             api_token=env.secret_file("api_token", may_be_empty=True),
+            tls_port=tls_port,
+            tls_certificate=_certificate(env.secret_file("tls_certificate")) if tls_port else None,
+            rate_limit=env.integer("RATE_LIMIT", 0, 0, 100_000),
+            cors_origins=_origins(env.text("CORS_ORIGINS", "")),
         )
+
+
+def _certificate(file: SecretFile) -> SecretFile:
+    """Return `file` if a server can use it, as HAProxy says less clearly."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file.path, password=lambda: "")
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"The secret file {file.path} holds no certificate with its key ({error.reason}): it must "
+            "hold, as PEM, the certificate, its chain, and the private key without a passphrase."
+        ) from error
+    return file
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(text.split())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"The environment variable CORS_ORIGINS holds {origin!r}: it must hold origins such as "
+                "https://shop.example, with spaces between."
+            )
+    return origins

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -10,10 +9,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 import pytest
+from plugin_loader import load_plugin
 
 from platform_backup import job
 from platform_backup.manifest import (
@@ -223,21 +222,13 @@ def test_a_job_that_is_killed_or_fails_or_takes_too_long_says_so() -> None:
     assert "longer than 1 s" in state["error"]
 
 
-def packer() -> ModuleType:
-    """Import the lookup plugin, which is no part of a package."""
-    path = ROOT / "roles/backup/lookup_plugins/packed_program.py"
-    spec = importlib.util.spec_from_file_location("packed_program", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+packer = load_plugin("roles/backup/lookup_plugins/packed_program.py")
 
 
 def test_the_packed_program_is_always_the_same_and_runs(backup: Path, tmp_path: Path) -> None:
     package = ROOT / "roles/backup/files/platform_backup"
-    content = packer().packed(package)
-    assert content == packer().packed(package)
+    content = packer.packed(package)
+    assert content == packer.packed(package)
     program = tmp_path / "program"
     program.write_bytes(content)
     done = subprocess.run(

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import subprocess
 from base64 import b64decode
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from types import ModuleType
 from typing import Any
 
 import pytest
+from plugin_loader import load_plugin
 
 ROOT = Path(__file__).parents[3]
 
 
-def load(name: str, directory: str = "ansible/plugins/filter") -> ModuleType:
-    """Import a filter plugin, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / directory / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-run_lock = load("run_lock")
-words = load("words")
-status = load("status")
-deployments = load("deployments", "roles/container/filter_plugins")
-survey = load("survey", "roles/container/filter_plugins")
-definitions = load("rabbitmq_definitions", "roles/rabbitmq/filter_plugins")
-renamed = load("postgres_renamed", "roles/postgres/filter_plugins")
+run_lock = load_plugin("ansible/plugins/filter/run_lock.py")
+words = load_plugin("ansible/plugins/filter/words.py")
+status = load_plugin("ansible/plugins/filter/status.py")
+deployments = load_plugin("roles/container/filter_plugins/deployments.py")
+survey = load_plugin("roles/container/filter_plugins/survey.py")
+definitions = load_plugin("roles/rabbitmq/filter_plugins/rabbitmq_definitions.py")
+renamed = load_plugin("roles/postgres/filter_plugins/postgres_renamed.py")
 
 
 def image(tag: str, created: int) -> dict[str, Any]:
@@ -359,7 +348,7 @@ def test_curl_logs_in_with_any_password(password: str, tmp_path: Path) -> None:
 def test_a_rollback_is_overtaken_when_the_sources_make_another_image() -> None:
     pins = {name: {"from": "bad", "to": "good"} for name in ("held", "fixed", "not looked at")}
     images = {"held": "held:good", "fixed": "fixed:better"}
-    assert load("decisions").overtaken_pins(pins, images) == {"fixed": None}
+    assert load_plugin("ansible/plugins/filter/decisions.py").overtaken_pins(pins, images) == {"fixed": None}
 
 
 def test_one_thing_is_counted_in_the_singular() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from plugin_loader import load_plugin
 
-# A filter plugin is no part of a package.
-PLUGIN = Path(__file__).parents[3] / "ansible/plugins/filter/point_in_time.py"
-point_in_time = SimpleNamespace(**runpy.run_path(str(PLUGIN)))
+point_in_time = load_plugin("ansible/plugins/filter/point_in_time.py")
 
 SYSTEM = "7000000000000000001"
 

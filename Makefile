@@ -67,8 +67,12 @@ fuzz: ## unforeseen input to the running platform; deletes its movies [URL=http:
 	python scripts/fuzz.py $(call option,URL,url) $(call option,SECONDS,seconds) $(call option,SEED,seed)
 
 .PHONY: bench
-bench: ## how fast the platform is, beside what does the same work; touches no data; 4 minutes [ON=local] [ROUNDS=5] [SECONDS=4]
-	@python -m benchmarks $(call option,ON,on) $(call option,ROUNDS,rounds) $(call option,SECONDS,seconds)
+bench: ## how fast the platform is, beside what does the same work; touches no data; 15 minutes [ON=local] [ROUNDS=3] [SECONDS=3] [KEEP=yes]
+	@python -m benchmarks $(call option,ON,on) $(call option,ROUNDS,rounds) $(call option,SECONDS,seconds) $(if $(KEEP),--keep)
+
+.PHONY: bench-plots
+bench-plots: ## draw benchmarks/results.json into docs/; needs gnuplot
+	@python -m benchmarks.plots
 
 .PHONY: test-kills
 test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 orders, on the Vagrant machine

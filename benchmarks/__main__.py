@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m benchmarks [--on local] [movies orders backlog sizes]`."""
+"""`make bench`, or `python -m benchmarks [--on local] [PART …]`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from benchmarks import measures, report
+from benchmarks import measures, report, requests
 from benchmarks.machine import ROOT, BenchError, Machine
 from benchmarks.twins import Twins
 
-PARTS: Final = ("sizes", "movies", "orders", "paused", "backlog")
+PARTS: Final = {
+    "sizes": "memory and images of the platform",
+    "movies": "reading, searching and creating movies",
+    "orders": "orders, and the broker alone",
+    "connections": "from few and from many connections",
+    "paused": "orders while the broker stands still",
+    "backlog": "a backlog of orders",
+    "latency": "times at half the rate",
+    "replicas": "one to three containers of inventory-app",
+}
+KEPT: Final = ROOT / "benchmarks" / "results.json"
+LATEST: Final = ROOT / ".cache" / "bench.json"
 
 
 def main() -> int:
@@ -24,53 +35,71 @@ def main() -> int:
     parser.add_argument(
         "--on", default="play-with-containers", help='"local", or the name of a Vagrant machine'
     )
-    parser.add_argument("--rounds", type=int, default=5, help="turns of the comparisons")
-    parser.add_argument("--seconds", type=int, default=4, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of the comparisons")
+    parser.add_argument("--seconds", type=int, default=3, help="length of one measurement")
+    parser.add_argument(
+        "--keep", action="store_true", help="make this the result that later runs are compared with"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}.")
+    if "latency" in arguments.parts and not {"movies", "orders"} <= set(arguments.parts):
+        parser.error("latency takes half the rates that movies and orders measure: name these two as well.")
     try:
         figures = _measure(arguments)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    file = ROOT / ".cache" / "bench.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(figures, indent=2) + "\n")
-    print(report.text(figures), f"\nAlso in {file.relative_to(ROOT)}.", sep="\n")
+    before = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    print(report.text(figures), *report.fallen(before, figures), sep="\n")
+    for file in (LATEST, KEPT) if arguments.keep else (LATEST,):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(figures, indent=2) + "\n")
+        print(f"Also in {file.relative_to(ROOT)}.")
     return 0
 
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    machine, parts = Machine(arguments.on), arguments.parts or PARTS
-    times = {"rounds": arguments.rounds, "seconds": arguments.seconds}
+    machine, parts = Machine(arguments.on), arguments.parts or list(PARTS)
+    few = {"rounds": arguments.rounds, "seconds": arguments.seconds}
     figures: dict[str, Any] = {"when": datetime.now(UTC).isoformat(timespec="seconds")}
     figures["machine"] = report.describe(machine)
-
-    def measure(part: str, what: str, function: Callable[[], Any]) -> None:
-        if part in parts:
-            print(f"  {what} …", file=sys.stderr, flush=True)
-            figures[part] = function()
-
+    figures["requests"] = {}
     began = time.monotonic()
-    measure("sizes", "memory and images of the platform", lambda: measures.sizes(machine))
-    if set(parts) - {"sizes"}:
-        print("  twins of the platform's containers …", file=sys.stderr, flush=True)
-        with Twins(machine) as twins:
-            measure("movies", "GET /api/movies", lambda: measures.movies(twins, **times))
-            measure(
-                "orders",
-                "POST /api/billing",
-                lambda: measures.orders(machine, twins, **(times | {"rounds": 3})),
-            )
-            measure(
-                "paused",
-                "POST /api/billing, broker paused",
-                lambda: measures.broker_paused(machine, twins, seconds=arguments.seconds),
-            )
-            measure("backlog", "a backlog of orders", lambda: measures.backlog(machine, twins))
+
+    def wanted(part: str) -> bool:
+        if part in parts:
+            print(f"  {PARTS[part]} …", file=sys.stderr, flush=True)
+        return part in parts
+
+    if wanted("sizes"):
+        figures["sizes"] = measures.sizes(machine)
+    if not set(parts) - {"sizes"}:
+        return figures
+    print("  twins of the platform's containers …", file=sys.stderr, flush=True)
+    with Twins(machine) as twins:
+        requests.prepare_movies(twins)
+        machine.docker("stop", "bench-billing-app")
+        for part, measure in _COMPARISONS.items():
+            if wanted(part):
+                figures["requests"] |= measure(twins, **few)
+        if wanted("paused"):
+            figures["paused"] = measures.broker_paused(machine, twins, seconds=arguments.seconds)
+        if wanted("backlog"):
+            figures["backlog"] = measures.backlog(machine, twins)
+        if wanted("latency"):
+            figures["latency"] = requests.latency(machine, twins, figures["requests"], seconds=10)
+        if wanted("replicas"):
+            figures["requests"] |= requests.replicas(twins, **few)
     figures["took_seconds"] = round(time.monotonic() - began)
     return figures
+
+
+_COMPARISONS: Final[dict[str, Callable[..., dict[str, requests.Figures]]]] = {
+    "movies": requests.movies,
+    "orders": requests.orders,
+    "connections": requests.connections,
+}
 
 
 if __name__ == "__main__":

@@ -1,42 +1,17 @@
-"""What is measured. Each measurement is a dictionary of figures in requests (or rows) per second."""
+"""What is measured of the whole: memory, images, what happens while the broker stands still, and after it."""
 
 from __future__ import annotations
 
-import json
-import statistics
 import subprocess
 from typing import Any, Final
 
+from benchmarks.loads import Load, put_on
 from benchmarks.machine import BenchError, Machine, result
+from benchmarks.requests import GATEWAY, IN_FLIGHT, ORDER
 from benchmarks.twins import SERVICES, Twins
 
-CONNECTIONS: Final = 32
-IN_FLIGHT: Final = 64
-INVENTORY: Final = "http://inventory-app:8080/api/movies"
-GATEWAY: Final = "http://api-gateway-app:3000"
-MOVIES: Final = {
-    "nginx": "http://nginx:3000/api/movies",
-    "gateway": f"{GATEWAY}/api/movies",
-    "inventory": INVENTORY,
-}
-
-
-def wrk(
-    twins: Twins, url: str, seconds: int, *, connections: int = CONNECTIONS, script: str = "summary"
-) -> Any:
-    """Put load on `url`; return what wrk's script `script` prints.
-
-    Raises:
-        BenchError: an answer was none of 2xx, or a connection broke: the figures would mean nothing.
-    """
-    load = ("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s")
-    figures = result(twins.tool(*load, "-s", f"/bench/{script}.lua", url))
-    if figures["not_2xx"] or figures["broken"]:
-        raise BenchError(
-            f"{url} answered {figures['not_2xx']} of {figures['requests']} requests with an error, and "
-            f"{figures['broken']} connections broke."
-        )
-    return figures
+PLACE_ORDERS: Final = Load(f"{GATEWAY}/api/billing", "POST", ORDER, connections=IN_FLIGHT)
+FEW_ORDERS: Final = Load(f"{GATEWAY}/api/billing", "POST", ORDER, connections=4)
 
 
 def rate(figures: dict[str, Any]) -> float:
@@ -44,76 +19,26 @@ def rate(figures: dict[str, Any]) -> float:
     return float(figures["requests"]) / float(figures["seconds"])
 
 
-def movies(twins: Twins, *, rounds: int, seconds: int) -> dict[str, float]:
-    """GET /api/movies with three films: nginx, the gateway, inventory-app alone, in turns."""
-    for number in range(3):
-        movie = json.dumps({"title": f"Film {number}", "description": "For the benchmark."})
-        twins.tool("python3", "-c", POST, INVENTORY, movie)
-    for url in MOVIES.values():
-        wrk(twins, url, 1)
-    rates: dict[str, list[float]] = {name: [] for name in MOVIES}
-    p99: list[float] = []
-    for _ in range(rounds):
-        for name, url in MOVIES.items():
-            figures = wrk(twins, url, seconds)
-            rates[name].append(rate(figures))
-            if name == "gateway":
-                p99.append(figures["p99_ms"])
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    ratios = [each / other for each, other in zip(rates["gateway"], rates["nginx"], strict=True)]
-    return medians | {
-        "ratio": statistics.median(ratios),
-        "ratio_lowest": min(ratios),
-        "ratio_highest": max(ratios),
-        "gateway_p99_ms": statistics.median(p99),
-    }
-
-
-POST: Final = """
-import sys, urllib.request
-request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
-urllib.request.urlopen(request, timeout=10).read()
-"""
-
-
-def orders(machine: Machine, twins: Twins, *, rounds: int, seconds: int) -> dict[str, float]:
-    """POST /api/billing with confirms, and one pika publisher alone, in turns; billing-app is stopped."""
-    machine.docker("stop", "bench-billing-app")
-    ours, alone = [], []
-    for number in range(rounds):
-        ours.append(rate(_post_orders(twins, seconds)))
-        publish = (twins.user, twins.password, f"bench_{number}", str(seconds), str(IN_FLIGHT))
-        alone.append(rate(result(twins.tool("python3", "/bench/publish.py", *publish))))
-    ratios = [each / other for each, other in zip(ours, alone, strict=True)]
-    return {
-        "gateway": statistics.median(ours),
-        "broker": statistics.median(alone),
-        "ratio": statistics.median(ratios),
-    }
-
-
-def broker_paused(machine: Machine, twins: Twins, *, seconds: int) -> dict[str, float]:
+def broker_paused(machine: Machine, twins: Twins, *, seconds: float) -> dict[str, float]:
     """POST /api/billing while the broker stands still, and how fast the kept orders go afterwards."""
     _signal(machine, "bench-rabbitmq", "STOP")
     try:
         # The first orders, of each worker, wait for their confirms.
-        _post_orders(twins, 2)
-        kept = _post_orders(twins, seconds)
+        put_on(twins, PLACE_ORDERS, 2)
+        kept = put_on(twins, PLACE_ORDERS, seconds)
         watcher = _watch(machine, "/bench/drain.py", "120")
     finally:
         _signal(machine, "bench-rabbitmq", "CONT")
     # New orders meanwhile: the backlog must not starve them, nor they it.
-    new = _post_orders(twins, seconds, connections=4)
+    new = put_on(twins, FEW_ORDERS, seconds)
     went = _watched(watcher, "the kept orders")
-    if went["all"] < kept["requests"]:
-        raise BenchError(
-            f"Only {went['all']:.0f} of more than {kept['requests']} kept orders were handed over."
-        )
+    if went["all"] < (accepted := kept["rate"] * seconds):
+        raise BenchError(f"Only {went['all']:.0f} of more than {accepted:.0f} kept orders were handed over.")
     return {
-        "accepted": rate(kept),
+        "accepted": kept["rate"],
         "accepted_p99_ms": kept["p99_ms"],
         "handed_over": rate(went),
-        "new_meanwhile": rate(new),
+        "new_meanwhile": new["rate"],
     }
 
 
@@ -127,9 +52,9 @@ def backlog(machine: Machine, twins: Twins) -> dict[str, float]:
     machine.docker("start", "bench-billing-app")
     figures = _watched(watcher, f"the backlog of {waiting} orders")
     # Doubles on the way are stored once, so there are fewer rows than there were messages.
-    if (left := _messages(machine)) or figures["rows"] < twins.accepted:
+    if (left := _messages(machine)) or figures["rows"] < twins.accepted[PLACE_ORDERS.url]:
         raise BenchError(
-            f"billing-app stored {figures['rows']} of {twins.accepted} accepted orders; "
+            f"billing-app stored {figures['rows']} of {twins.accepted[PLACE_ORDERS.url]} accepted orders; "
             f"{left} messages still wait."
         )
     return {
@@ -167,12 +92,6 @@ def _mebibytes(text: str) -> float:
         if text.endswith(unit):
             return float(text.removesuffix(unit)) * factor
     raise BenchError(f"`docker stats` speaks of {text}, which is no size that is known here.")
-
-
-def _post_orders(twins: Twins, seconds: int, *, connections: int = IN_FLIGHT) -> Any:
-    figures = wrk(twins, f"{GATEWAY}/api/billing", seconds, connections=connections, script="post_order")
-    twins.accepted += figures["requests"]
-    return figures
 
 
 def _signal(machine: Machine, container: str, signal: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import secrets
 import tarfile
+from collections import Counter
 from typing import Any, Final
 
 from benchmarks.machine import ROOT, BenchError, Machine, wait_until
@@ -19,6 +20,16 @@ TOOLS_IMAGE: Final = "play-with-containers-bench-tools"
 BASE_IMAGE: Final = "play-with-containers-base"
 DATABASES: Final = {"inventory-database": "movies", "billing-database": ""}
 APPS: Final = ("inventory-app", "billing-app", "api-gateway-app")
+GATEWAY: Final = "api-gateway-app"
+# The gateway as it is, but for the publisher, which says at once that the broker has the order.
+WITHOUT_PUBLISHING: Final = """
+import sys
+from api_gateway_app.__main__ import serve
+from api_gateway_app.orders.delivery import Outcome
+from api_gateway_app.orders.publisher import Publisher
+Publisher.deliver = lambda self, message: Outcome.CONFIRMED
+sys.exit(serve())
+"""
 SERVICES: Final = (*DATABASES, "rabbitmq", *APPS)
 
 
@@ -30,8 +41,9 @@ class Twins:
         self.user = "bench"
         self.password = secrets.token_urlsafe(18)
         self.orders_database = ""
-        self.accepted = 0
-        """Orders that the gateway's twin answered with 200."""
+        self.accepted: Counter[str] = Counter()
+        """How many orders were answered with 200, by URL."""
+        self._originals: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Twins:
         """Start all of them.
@@ -64,6 +76,7 @@ class Twins:
         docker = self._machine.docker
         try:
             originals = {each["Name"].lstrip("/"): each for each in self._machine.inspect(*SERVICES)}
+            self._originals = originals
         except BenchError as error:
             raise BenchError("The platform does not run there: `make up` first.") from error
         self._build_tools()
@@ -81,12 +94,47 @@ class Twins:
             self._copy(originals[name])
         for name in APPS:
             self._wait_healthy(name)
-        common = ("--detach", "--label", LABEL, "--network", NETWORK, "--init")
-        docker("run", *common, "--name", "bench-tools", TOOLS_IMAGE, "sleep", "infinity")
-        nginx = ("nginx", "-c", "/bench/nginx.conf", "-g", "daemon off;")
-        docker(
-            "run", *common, "--name", "bench-nginx", "--network-alias", "nginx", "--memory", "256m",
-            "--tmpfs", "/tmp:mode=1777", TOOLS_IMAGE, *nginx,
+        self._copy(originals[GATEWAY], "gateway-without-publishing", WITHOUT_PUBLISHING)
+        self._wait_healthy("gateway-without-publishing")
+        self._start_tool("tools", "sleep", "infinity")
+        self._start_tool("nginx", "nginx", "-c", "/bench/nginx.conf", "-g", "daemon off;")
+        self.query("inventory-database", "postgres", "CREATE DATABASE afternoon")
+        for name in ("inventory", "gateway"):
+            self._start_tool(f"afternoon-{name}", "python3", "/bench/afternoon.py", name)
+        wait_until(self._afternoon_answers, "the afternoon version answers")
+
+    def add_replica(self, number: int) -> None:
+        """Start another container of inventory-app; returns once the gateway gives it requests."""
+        name = f"inventory-app-{number}"
+        self._copy(self._originals["inventory-app"], name)
+        self._wait_healthy(name)
+        command = ("exec", "bench-api-gateway-app", "python", "-m", "api_gateway_app", "replicas")
+        wait_until(
+            lambda: self._machine.docker(*command).count(" up\n") > number,
+            f"the gateway knows {number} replicas",
+        )
+
+    def _afternoon_answers(self) -> bool:
+        ask = "import urllib.request; urllib.request.urlopen('http://afternoon-gateway:3000/api/movies')"
+        try:
+            self.tool("python3", "-c", ask)
+        except BenchError:
+            return False
+        return True
+
+    def query(self, name: str, database: str, statement: str) -> str:
+        """Have a database's twin run a statement as its administrator; return what it prints."""
+        administrator = _variable(self._originals[name], "POSTGRES_USER")
+        psql = ("psql", "--quiet", "--tuples-only", "--no-align", f"--username={administrator}", database)
+        return self._machine.docker("exec", f"bench-{name}", *psql, "--command", statement, seconds=600)
+
+    def _start_tool(self, name: str, *command: str) -> None:
+        account = f"{self.user}:{self.password}"
+        self._machine.docker(
+            "run", "--detach", "--init", "--label", LABEL, "--network", NETWORK, "--name", f"bench-{name}",
+            "--network-alias", name, "--memory", "256m", "--tmpfs", "/tmp:mode=1777",
+            "--env", f"DATABASE=postgresql://{account}@inventory-database/afternoon",
+            "--env", f"BROKER=amqp://{account}@rabbitmq/%2F", TOOLS_IMAGE, *command,
         )  # fmt: skip
 
     def _build_tools(self) -> None:
@@ -100,21 +148,37 @@ class Twins:
         build = ("build", "--build-arg", f"BASE_IMAGE={tags[0]}", "--label", LABEL, "--tag", TOOLS_IMAGE, "-")
         self._machine.docker(*build, stdin=packed.getvalue(), seconds=600)
 
-    def _copy(self, original: dict[str, Any]) -> None:
-        name, host = original["Name"].lstrip("/"), original["HostConfig"]
+    def _copy(self, original: dict[str, Any], name: str = "", program: str = "") -> None:
+        """Start a container like `original`, under another name, or with another Python program."""
+        alias, host = original["Name"].lstrip("/"), original["HostConfig"]
+        if program:
+            alias = name
+        name = name or alias
         options = ["--name", f"bench-{name}", "--label", LABEL, "--network", NETWORK]
-        options += ["--hostname", name, "--network-alias", name, "--init", "--read-only", "--cap-drop", "ALL"]
+        options += [
+            "--hostname",
+            name,
+            "--network-alias",
+            alias,
+            "--init",
+            "--read-only",
+            "--cap-drop",
+            "ALL",
+        ]
         options += ["--security-opt", "no-new-privileges:true", "--pids-limit", str(host["PidsLimit"])]
         options += ["--memory", str(host["Memory"]), "--memory-swap", str(host["MemorySwap"])]
         for bind in host["Binds"]:
             source, path, *_ = bind.split(":")
             is_file = source.startswith("/")
-            options += ["--volume", f"{source}:{path}:ro" if is_file else f"bench-{source}:{path}"]
+            options += ["--volume", f"{source}:{path}:ro" if is_file else f"bench-{name}-{source}:{path}"]
         for path, settings in (host["Tmpfs"] or {}).items():
             options += ["--tmpfs", f"{path}:{settings}"]
         for variable in original["Config"]["Env"]:
             options += ["--env", variable]
         command = original["Config"]["Cmd"] or []
+        if program:
+            options += ["--entrypoint", "python"]
+            command = ["-c", program]
         self._machine.docker("run", "--detach", *options, original["Config"]["Image"], *command)
 
     def _copy_schema(self, name: str, database: str) -> None:

@@ -67,16 +67,19 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     figures["requests"] = {}
     began = time.monotonic()
 
+    def say(what: str) -> None:
+        print(f"  {time.monotonic() - began:4.0f} s  {what} …", file=sys.stderr, flush=True)
+
     def wanted(part: str) -> bool:
         if part in parts:
-            print(f"  {PARTS[part]} …", file=sys.stderr, flush=True)
+            say(PARTS[part])
         return part in parts
 
     if wanted("sizes"):
         figures["sizes"] = measures.sizes(machine)
     if not set(parts) - {"sizes"}:
         return figures
-    print("  twins of the platform's containers …", file=sys.stderr, flush=True)
+    say("twins of the platform's containers")
     with Twins(machine) as twins:
         requests.prepare_movies(twins)
         machine.docker("stop", "bench-billing-app")

@@ -97,7 +97,8 @@ def _mebibytes(text: str) -> float:
 def _signal(machine: Machine, container: str, signal: str) -> None:
     """Send a signal to all processes of a container. `docker pause` does not succeed everywhere."""
     _, *process_ids = machine.docker("top", container, "-eo", "pid").split()
-    machine.run("kill", f"-{signal}", *process_ids)
+    # A health check may have ended meanwhile.
+    machine.run("sh", "-c", f"kill -{signal} {' '.join(process_ids)} || true")
 
 
 def _watch(machine: Machine, *tool: str) -> subprocess.Popen[str]:

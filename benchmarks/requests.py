@@ -52,7 +52,7 @@ def prepare_movies(twins: Twins, number: int = 3) -> None:
             "inventory-database",
             database,
             "INSERT INTO movies (title, description) SELECT "  # noqa: S608 (all of it is ours)
-            f"CASE WHEN n % {number // 3} = 0 THEN 'From {SEARCHED.title()}' ELSE md5(n::text) END, "
+            f"CASE WHEN n % {number // 3} = 0 THEN 'From {SEARCHED.title()}' ELSE left(md5(n::text), 12) END, "
             f"'For the benchmark.' FROM generate_series(1, {number}) AS n",
         )
         twins.query("inventory-database", database, "ANALYZE movies")

@@ -113,7 +113,7 @@ def test_nothing_is_removed_without_a_yes(operator: Operator, node: Node) -> Non
 
 @quick
 def test_two_operators_do_not_work_at_once(operator: Operator, node: Node) -> None:
-    holder = "ada@laptop since 2026-01-02T03:04:05+00:00 (Stop, process 17)"
+    holder = "ada@laptop since 2026-01-02T03:04:05+00:00 (Stop-the-containers, process 17)"
     node.run(f"ln -sT '{holder}' /run/play-with-containers.lock")
     try:
         operator.refused(

@@ -152,7 +152,7 @@ def test_a_schedule_that_systemd_does_not_understand_is_refused(operator: Operat
 
 
 def test_a_scheduled_backup_waits_for_nobody_else_to_work_on_the_machine(node: Node) -> None:
-    holder = "ada@laptop since 2026-01-02T03:04:05+00:00 (Stop, process 17)"
+    holder = "ada@laptop since 2026-01-02T03:04:05+00:00 (Stop-the-containers, process 17)"
     node.run(f"ln -sfT '{holder}' /run/play-with-containers.lock")
     try:
         node.run(f"systemctl start --no-block {UNIT}.service")

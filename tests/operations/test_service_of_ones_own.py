@@ -1,4 +1,4 @@
-"""The README's example of a service of one's own, as it is written there."""
+"""The example of a service of one's own in docs/changing.md, as it is written there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASK = (
 
 
 def section() -> str:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs/changing.md").read_text()
     return text.split("## Add a service of your own\n")[1].split("\n## ")[0]
 
 
@@ -30,13 +30,13 @@ def block(language: str, containing: str) -> str:
     """Give the one code block of the section that contains a text."""
     blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", section(), re.DOTALL)
     found = [block for block in blocks if containing in block]
-    assert len(found) == 1, f"{len(found)} blocks of the README contain {containing!r}"
+    assert len(found) == 1, f"{len(found)} blocks of docs/changing.md contain {containing!r}"
     return found[0]
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A copy of the repository with the README's example added to it."""
+    """A copy of the repository with that example added to it."""
     root = copy_of_repository(tmp_path)
     commands = block("bash", "mkdir -p srcs/greeting-app").split("cd ../..")[0]
     subprocess.run(["bash", "-euc", commands], cwd=root, check=True)

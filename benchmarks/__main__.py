@@ -43,28 +43,27 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}.")
-    if "latency" in arguments.parts and not {"movies", "orders"} <= set(arguments.parts):
-        parser.error("latency takes half the rates that movies and orders measure: name these two as well.")
+    figures: dict[str, Any] = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "requests": {}}
+    failure = ""
     try:
-        figures = _measure(arguments)
+        _measure(arguments, figures)
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
+        failure = f"bench: {error}"
+    # What was measured until then counts.
     before = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     print(report.text(figures), *report.fallen(before, figures), sep="\n")
-    for file in (LATEST, KEPT) if arguments.keep else (LATEST,):
+    for file in (LATEST, KEPT) if arguments.keep and not failure else (LATEST,):
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(figures, indent=2) + "\n")
         print(f"Also in {file.relative_to(ROOT)}.")
-    return 0
+    print(failure, file=sys.stderr)
+    return 1 if failure else 0
 
 
-def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
+def _measure(arguments: argparse.Namespace, figures: dict[str, Any]) -> None:
     machine, parts = Machine(arguments.on), arguments.parts or list(PARTS)
     few = {"rounds": arguments.rounds, "seconds": arguments.seconds}
-    figures: dict[str, Any] = {"when": datetime.now(UTC).isoformat(timespec="seconds")}
     figures["machine"] = report.describe(machine)
-    figures["requests"] = {}
     began = time.monotonic()
 
     def say(what: str) -> None:
@@ -78,7 +77,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     if wanted("sizes"):
         figures["sizes"] = measures.sizes(machine)
     if not set(parts) - {"sizes"}:
-        return figures
+        return
     say("twins of the platform's containers")
     with Twins(machine) as twins:
         requests.prepare_movies(twins)
@@ -91,11 +90,10 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         if wanted("backlog"):
             figures["backlog"] = measures.backlog(machine, twins)
         if wanted("latency"):
-            figures["latency"] = requests.latency(machine, twins, figures["requests"], seconds=10)
+            figures["latency"] = requests.latency(machine, twins, seconds=10)
         if wanted("replicas"):
             figures["requests"] |= requests.replicas(twins, **few)
     figures["took_seconds"] = round(time.monotonic() - began)
-    return figures
 
 
 _COMPARISONS: Final[dict[str, Callable[..., dict[str, requests.Figures]]]] = {

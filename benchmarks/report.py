@@ -28,7 +28,8 @@ def describe(machine: Machine) -> dict[str, Any]:
 
 def text(figures: dict[str, Any]) -> str:
     """Return the table."""
-    about = figures["machine"]
+    if not (about := figures.get("machine")):
+        return ""
     lines = [
         "",
         (

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from benchmarks.loads import Load, compare
-from benchmarks.machine import BenchError, Machine, result
+from benchmarks.loads import Load, compare, put_on
+from benchmarks.machine import Machine, result, wait_until
 from benchmarks.twins import Twins
 
 GATEWAY: Final = "http://api-gateway-app:3000"
@@ -129,34 +128,25 @@ def replicas(twins: Twins, *, rounds: int, seconds: float) -> dict[str, Figures]
     return measured
 
 
-def latency(
-    machine: Machine, twins: Twins, measured: Mapping[str, Figures], *, seconds: float
-) -> dict[str, dict[str, float]]:
-    """The times of single requests at half of the rate that was `measured`; billing-app stores meanwhile."""
+def latency(machine: Machine, twins: Twins, *, seconds: float) -> dict[str, dict[str, float]]:
+    """The times of single requests at half the rate that the gateway can answer; billing-app stores meanwhile."""
+    prepare_movies(twins)
     machine.docker("start", "bench-billing-app")
-    deadline = time.monotonic() + 120
-    while int(twins.query("billing-database", twins.orders_database, _RUNNING)):
-        if time.monotonic() > deadline:
-            raise BenchError("billing-app still stores the orders of before after 120 s.")
-        time.sleep(2)
     times = {}
     for what, load, more in (
         ("list", Load(f"{GATEWAY}/api/movies"), ()),
         ("order", Load(f"{GATEWAY}/api/billing", "POST", ORDER), (twins.connection_string(),)),
     ):
-        rate = measured[what]["gateway"]["rate"] / 2
-        tool = (
-            "python3",
-            "/bench/open_loop.py",
-            load.url,
-            load.method,
-            load.body,
-            f"{rate:.1f}",
-            str(seconds),
-        )
-        times[what] = {"rate": rate, **result(twins.tool(*tool, *more))}
+        rate = put_on(twins, load, seconds)["rate"] / 2
+        _wait_until_all_is_stored(twins)
+        sent = (load.url, load.method, load.body, f"{rate:.1f}", str(seconds))
+        times[what] = {"rate": rate, **result(twins.tool("python3", "/bench/open_loop.py", *sent, *more))}
     return times
 
 
-# Whether an order was stored within the last two seconds.
-_RUNNING: Final = "SELECT count(*) FROM orders WHERE stored_at > now() - interval '2 seconds'"
+def _wait_until_all_is_stored(twins: Twins) -> None:
+    stored = "SELECT count(*) FROM orders WHERE stored_at > now() - interval '2 seconds'"
+    wait_until(
+        lambda: int(twins.query("billing-database", twins.orders_database, stored)) == 0,
+        "billing-app has stored the orders of before",
+    )

@@ -66,16 +66,17 @@ def look() -> None:
     """Note when each new row can be seen."""
     with psycopg2.connect(sys.argv[6]) as connection, connection.cursor() as cursor:
         connection.autocommit = True
-        cursor.execute("SELECT coalesce(max(id), 0) FROM orders")
-        last = (cursor.fetchone() or [0])[0]
-        rests_at = float("inf")
-        while time.monotonic() < rests_at:
-            cursor.execute("SELECT id, order_id FROM orders WHERE id > %s ORDER BY id", (last,))
-            for number, order_id in cursor:
-                seen[str(order_id)] = time.monotonic()
-                last = number
-            if finished.is_set() and (len(seen) >= len(answered) or rests_at == float("inf")):
-                rests_at = time.monotonic() + (0 if len(seen) >= len(answered) else 10)
+        gives_up_at = float("inf")
+        while time.monotonic() < gives_up_at:
+            missing = [order_id for order_id in list(answered) if order_id not in seen]
+            if missing:
+                cursor.execute("SELECT order_id FROM orders WHERE order_id = ANY(%s::uuid[])", (missing,))
+                now = time.monotonic()
+                seen.update((str(order_id), now) for (order_id,) in cursor)
+            elif finished.is_set():
+                return
+            if finished.is_set() and gives_up_at == float("inf"):
+                gives_up_at = time.monotonic() + 10
             time.sleep(LOOK_SECONDS)
 
 

@@ -51,7 +51,8 @@ def prepare_movies(twins: Twins, number: int = 3) -> None:
             "inventory-database",
             database,
             "INSERT INTO movies (title, description) SELECT "  # noqa: S608 (all of it is ours)
-            f"CASE WHEN n % {number // 3} = 0 THEN 'From {SEARCHED.title()}' ELSE left(md5(n::text), 12) END, "
+            f"CASE WHEN n % {number // 3} = 0 THEN 'From {SEARCHED.title()}' "
+            "ELSE left(md5(n::text), 12) END, "
             f"'For the benchmark.' FROM generate_series(1, {number}) AS n",
         )
         twins.query("inventory-database", database, "ANALYZE movies")
@@ -129,7 +130,7 @@ def replicas(twins: Twins, *, rounds: int, seconds: float) -> dict[str, Figures]
 
 
 def latency(machine: Machine, twins: Twins, *, seconds: float) -> dict[str, dict[str, float]]:
-    """The times of single requests at half the rate that the gateway can answer; billing-app stores meanwhile."""
+    """The times of requests at half the rate that the gateway can answer; billing-app stores meanwhile."""
     prepare_movies(twins)
     machine.docker("start", "bench-billing-app")
     times = {}

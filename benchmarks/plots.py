@@ -21,6 +21,7 @@ set xlabel "connections"
 set ylabel "requests per second"
 set logscale x 2
 set xtics ({tics})
+set xrange [1:160]
 set yrange [0:*]
 set key outside right
 set grid ytics

@@ -104,7 +104,7 @@ test-restore: test-environment ## backups and restores on a fresh node: damaged 
 	molecule test --no-command-borders --scenario-name restore
 
 .PHONY: bench-backup
-bench-backup: test-environment ## how long a backup and a restore of a million films and orders take, and what others notice [ROWS=1000000]
+bench-backup: test-environment ## how long a backup and a restore of a million movies and orders take, and what others notice [ROWS=1000000]
 	RESTORE_TESTS=restore_million BACKUP_ROWS=$(call word,ROWS) molecule test --no-command-borders --scenario-name restore
 
 .PHONY: status

@@ -124,4 +124,4 @@ def test_who_asks_too_often_is_told_to_wait(operator: Operator, api: Api) -> Non
         answer for answer in (api.get("/api/movies?limit=1") for _ in range(100)) if answer.status_code == 429
     ]
     assert refused
-    assert refused[0].headers["Retry-After"] == "1"
+    assert refused[0].headers["Retry-After"] == "2"

@@ -229,8 +229,12 @@ class Gateway:
 
     def in_rotation(self, app: str) -> set[str]:
         """Return the addresses of the replicas that get requests."""
-        replicas = ProxyControl(Path(self._temporary) / "proxy.sock").replicas(app)
-        return {replica.host for replica in replicas if replica.is_up}
+        return {replica.host for replica in self.proxy.replicas(app) if replica.is_up}
+
+    @property
+    def proxy(self) -> ProxyControl:
+        """The control socket of its proxy."""
+        return ProxyControl(Path(self._temporary) / "proxy.sock")
 
     def metric(self, sample: str, *, of_proxy: bool = False) -> float:
         """Return one sample of the metrics, over all workers; 0 if there is none."""

@@ -28,6 +28,34 @@ def upstream() -> Iterator[FaultyUpstream]:
     server.close()
 
 
+@pytest.fixture(scope="module")
+def shared_upstream() -> Iterator[FaultyUpstream]:
+    """An upstream with faults, for all tests of a file."""
+    server = FaultyUpstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def start_shared_gateway(
+    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, shared_upstream: FaultyUpstream
+) -> Iterator[StartGateway]:
+    """Start a gateway in front of it, for all tests of a file, with the given environment variables."""
+    started: list[Gateway] = []
+
+    def start(token: str = "", **variables: str) -> Gateway:
+        usual = {"WORKERS": "1", "INVENTORY_SERVICE_URL": shared_upstream.url}
+        gateway = Gateway(tmp_path_factory.mktemp("gateway"), rabbitmq, usual | variables)
+        gateway.token_file.write_text(token)
+        started.append(gateway)
+        gateway.start()
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.kill()
+
+
 @pytest.fixture
 def start_gateway(tmp_path: Path, rabbitmq: RabbitMQ) -> Iterator[StartGateway]:
     """Start a gateway with the given environment variables."""

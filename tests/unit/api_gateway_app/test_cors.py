@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,8 @@ ORIGINS = ["https://shop.example", "http://localhost:8080"]
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FaultyUpstream]:
-    server = FaultyUpstream()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def gateway(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, upstream: FaultyUpstream
-) -> Iterator[Gateway]:
-    variables = {"WORKERS": "1", "INVENTORY_SERVICE_URL": upstream.url, "CORS_ORIGINS": " ".join(ORIGINS)}
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), rabbitmq, variables)
-    gateway.token_file.write_text("a-token")
-    gateway.start()
-    yield gateway
-    gateway.kill()
+def gateway(start_shared_gateway: StartGateway) -> Gateway:
+    return start_shared_gateway("a-token", CORS_ORIGINS=" ".join(ORIGINS))
 
 
 def ask(gateway: Gateway, method: str, path: str, origin: str, **more: str) -> Answer:
@@ -72,8 +57,8 @@ def test_a_page_of_another_origin_may_not(gateway: Gateway, origin: str) -> None
         assert "Origin" in (answer.header("Vary") or "")
 
 
-def test_no_origin_may_by_default(start_gateway: StartGateway, upstream: FaultyUpstream) -> None:
-    gateway = start_gateway(WORKERS="1", INVENTORY_SERVICE_URL=upstream.url)
+def test_no_origin_may_by_default(start_gateway: StartGateway, shared_upstream: FaultyUpstream) -> None:
+    gateway = start_gateway(WORKERS="1", INVENTORY_SERVICE_URL=shared_upstream.url)
     answer = ask(gateway, "GET", "/api/movies", ORIGINS[0])
     assert answer.status == 200
     assert answer.header("Access-Control-Allow-Origin") is None

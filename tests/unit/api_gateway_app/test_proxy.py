@@ -4,7 +4,6 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -12,36 +11,15 @@ from typing import Any
 
 import pytest
 from faulty_upstream import MEBIBYTE, FaultyUpstream
-from gateway_process import Gateway
+from gateway_process import Gateway, StartGateway
 from servers import RabbitMQ, free_port, wait_until
 
 from platform_common.app import MAXIMUM_BODY_BYTES
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FaultyUpstream]:
-    server = FaultyUpstream()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def gateway(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, upstream: FaultyUpstream
-) -> Iterator[Gateway]:
-    gateway = Gateway(
-        tmp_path_factory.mktemp("gateway"),
-        rabbitmq,
-        {
-            "INVENTORY_SERVICE_URL": upstream.url,
-            "BILLING_SERVICE_URL": upstream.url,
-            "WORKERS": "1",
-            "UPSTREAM_READ_SECONDS": "2",
-        },
-    )
-    gateway.start()
-    yield gateway
-    gateway.kill()
+def gateway(start_shared_gateway: StartGateway, shared_upstream: FaultyUpstream) -> Gateway:
+    return start_shared_gateway(BILLING_SERVICE_URL=shared_upstream.url, UPSTREAM_READ_SECONDS="2")
 
 
 def exchange(gateway: Gateway, request: bytes) -> bytes:
@@ -102,13 +80,13 @@ def test_path_and_query_pass_as_they_came(gateway: Gateway, target: str) -> None
     ],
 )
 def test_no_path_leads_the_upstream_to_anything_else(
-    gateway: Gateway, upstream: FaultyUpstream, path: str
+    gateway: Gateway, shared_upstream: FaultyUpstream, path: str
 ) -> None:
-    upstream.received.clear()
+    shared_upstream.received.clear()
     answer = exchange(gateway, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 404
-    assert [request for request in upstream.received if "health" not in request.target] == []
+    assert [request for request in shared_upstream.received if "health" not in request.target] == []
 
 
 def test_an_absolute_address_is_the_same_path_on_our_upstream(gateway: Gateway) -> None:
@@ -187,9 +165,9 @@ def test_a_client_that_waits_for_100_continue_gets_it(gateway: Gateway) -> None:
 @pytest.mark.parametrize("size", [MAXIMUM_BODY_BYTES + 1, 6 * MEBIBYTE])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_large_is_refused_and_the_client_sees_it(
-    gateway: Gateway, upstream: FaultyUpstream, path: str, size: int, chunked: bool
+    gateway: Gateway, shared_upstream: FaultyUpstream, path: str, size: int, chunked: bool
 ) -> None:
-    upstream.received.clear()
+    shared_upstream.received.clear()
     with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)) as connection:
         body = b"x" * size
         fields = {"Content-Type": "application/json"}
@@ -197,7 +175,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_client_sees_it(
         response = connection.getresponse()
         assert response.status == 413
         assert json.load(response)["status"] == 413
-    assert not [request for request in upstream.received if request.method == "POST"]
+    assert not [request for request in shared_upstream.received if request.method == "POST"]
 
 
 def test_head_passes_with_the_length_of_the_body_it_leaves_out(gateway: Gateway) -> None:
@@ -241,32 +219,34 @@ def test_an_answer_that_breaks_off_looks_like_one(gateway: Gateway, path: str) -
         gateway.request("GET", f"/api/movies/{path}")
 
 
-def test_connections_are_kept_and_used_again(gateway: Gateway, upstream: FaultyUpstream) -> None:
-    upstream.received.clear()
+def test_connections_are_kept_and_used_again(gateway: Gateway, shared_upstream: FaultyUpstream) -> None:
+    shared_upstream.received.clear()
     for _ in range(20):
         gateway.request("GET", "/api/movies")
-    assert sum(request.number_on_connection == 1 for request in upstream.requests()) <= 5
+    assert sum(request.number_on_connection == 1 for request in shared_upstream.requests()) <= 5
 
 
 def test_a_request_that_is_not_idempotent_is_never_sent_twice(
-    gateway: Gateway, upstream: FaultyUpstream
+    gateway: Gateway, shared_upstream: FaultyUpstream
 ) -> None:
     gateway.request("GET", "/api/movies")
-    upstream.received.clear()
+    shared_upstream.received.clear()
     answer = gateway.request("POST", "/api/movies/dies-before-answer", {"title": "x"})
     assert answer.status == 502
-    assert [request.method for request in upstream.received if "health" not in request.target] == ["POST"]
+    assert [request.method for request in shared_upstream.received if "health" not in request.target] == [
+        "POST"
+    ]
 
 
 def test_a_silent_upstream_is_a_504_and_takes_nobody_elses_threads(
-    gateway: Gateway, upstream: FaultyUpstream
+    gateway: Gateway, shared_upstream: FaultyUpstream
 ) -> None:
     with ThreadPoolExecutor(40) as pool:
         hanging = [
             pool.submit(gateway.request, "GET", "/api/movies/says-nothing", timeout=30) for _ in range(40)
         ]
         wait_until(
-            lambda: sum("says-nothing" in request.target for request in upstream.received) >= 40,
+            lambda: sum("says-nothing" in request.target for request in shared_upstream.received) >= 40,
             "all of them wait",
         )
         began = time.monotonic()
@@ -289,9 +269,9 @@ def test_an_upstream_that_is_down_is_a_503(tmp_path: Path, rabbitmq: RabbitMQ) -
 
 
 def test_slow_readers_of_a_large_answer_hold_neither_the_upstream_nor_all_threads(
-    gateway: Gateway, upstream: FaultyUpstream
+    gateway: Gateway, shared_upstream: FaultyUpstream
 ) -> None:
-    upstream.received.clear()
+    shared_upstream.received.clear()
     readers = []
     for _ in range(8):
         reader = socket.socket()
@@ -300,7 +280,8 @@ def test_slow_readers_of_a_large_answer_hold_neither_the_upstream_nor_all_thread
         reader.sendall(b"GET /api/movies/large HTTP/1.1\r\nHost: x\r\n\r\n")
         readers.append(reader)
     wait_until(
-        lambda: sum("large" in request.target for request in upstream.received) == 8, "all of them have asked"
+        lambda: sum("large" in request.target for request in shared_upstream.received) == 8,
+        "all of them have asked",
     )
     began = time.monotonic()
     for _ in range(20):
@@ -318,11 +299,11 @@ def test_an_order_is_asked_of_billing_app(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("order_id", ["..", "%2e%2e", "."])
 def test_no_order_leads_the_upstream_to_anything_else(
-    gateway: Gateway, upstream: FaultyUpstream, order_id: str
+    gateway: Gateway, shared_upstream: FaultyUpstream, order_id: str
 ) -> None:
-    upstream.received.clear()
+    shared_upstream.received.clear()
     answer = exchange(
         gateway, f"GET /api/billing/{order_id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
     )
     assert answer.startswith(b"HTTP/1.1 404 ")
-    assert upstream.requests() == []
+    assert shared_upstream.requests() == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,44 +15,31 @@ LIMIT = 10
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FaultyUpstream]:
-    server = FaultyUpstream()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def gateway(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, upstream: FaultyUpstream
-) -> Iterator[Gateway]:
-    variables = {"WORKERS": "1", "INVENTORY_SERVICE_URL": upstream.url, "RATE_LIMIT": str(LIMIT)}
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), rabbitmq, variables)
-    gateway.start()
-    yield gateway
-    gateway.kill()
+def gateway(start_shared_gateway: StartGateway) -> Gateway:
+    return start_shared_gateway(RATE_LIMIT=str(LIMIT))
 
 
 @pytest.fixture(autouse=True)
-def rested() -> None:
-    """Nothing was asked for some seconds."""
-    time.sleep(2.1)
+def forgotten(gateway: Gateway) -> None:
+    """Nothing was asked before."""
+    gateway.proxy.ask("clear table clients")
 
 
 def test_who_asks_more_often_is_told_to_wait_and_then_served_again(
-    gateway: Gateway, upstream: FaultyUpstream
+    gateway: Gateway, shared_upstream: FaultyUpstream
 ) -> None:
-    before = sum(request.target == "/api/movies" for request in upstream.received)
+    before = sum(request.target == "/api/movies" for request in shared_upstream.received)
     answers = [gateway.request("GET", "/api/movies") for _ in range(4 * LIMIT)]
     statuses = [answer.status for answer in answers]
     assert statuses[:LIMIT] == [200] * LIMIT
     assert statuses[-1] == 429
     refused = answers[-1]
-    assert refused.header("Retry-After") == "1"
+    assert refused.header("Retry-After") == "2"
     assert refused.header("Content-Type") == "application/problem+json"
     assert "others may share" in refused.json()["detail"]
-    passed_on = sum(request.target == "/api/movies" for request in upstream.received) - before
+    passed_on = sum(request.target == "/api/movies" for request in shared_upstream.received) - before
     assert passed_on == statuses.count(200)
-    time.sleep(2.1)
+    time.sleep(int(refused.header("Retry-After") or 0))
     assert gateway.request("GET", "/api/movies").status == 200
 
 
@@ -79,8 +65,8 @@ def test_other_addresses_are_served_meanwhile(gateway: Gateway) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_there_is_none_by_default(start_gateway: StartGateway, upstream: FaultyUpstream) -> None:
-    gateway = start_gateway(WORKERS="1", INVENTORY_SERVICE_URL=upstream.url)
+def test_there_is_none_by_default(start_gateway: StartGateway, shared_upstream: FaultyUpstream) -> None:
+    gateway = start_gateway(WORKERS="1", INVENTORY_SERVICE_URL=shared_upstream.url)
     assert {gateway.request("GET", "/api/movies").status for _ in range(8 * LIMIT)} == {200}
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from faulty_upstream import FaultyUpstream
-from gateway_process import Gateway
-from servers import RabbitMQ, wait_until
+from gateway_process import Gateway, StartGateway
+from servers import wait_until
 
 from platform_common.app import MAXIMUM_BODY_BYTES
 
@@ -20,21 +20,8 @@ HEAD = b"POST /api/movies HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[FaultyUpstream]:
-    server = FaultyUpstream()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def gateway(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, upstream: FaultyUpstream
-) -> Iterator[Gateway]:
-    variables = {"INVENTORY_SERVICE_URL": upstream.url, "WORKERS": "1", "THREADS": str(THREADS)}
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), rabbitmq, variables)
-    gateway.start()
-    yield gateway
-    gateway.kill()
+def gateway(start_shared_gateway: StartGateway) -> Gateway:
+    return start_shared_gateway(THREADS=str(THREADS))
 
 
 @pytest.fixture
@@ -111,16 +98,16 @@ def test_large_bodies_have_their_share_of_the_memory_and_small_ones_pass(
     ],
 )
 def test_a_body_that_breaks_off_reaches_nobody(
-    connect: Any, upstream: FaultyUpstream, request_text: bytes
+    connect: Any, shared_upstream: FaultyUpstream, request_text: bytes
 ) -> None:
-    upstream.received.clear()
+    shared_upstream.received.clear()
     connection = connect(request_text)
     connection.shutdown(socket.SHUT_WR)
     answer = b""
     while part := connection.recv(65536):
         answer += part
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
-    assert [request for request in upstream.received if request.method == "POST"] == []
+    assert [request for request in shared_upstream.received if request.method == "POST"] == []
 
 
 def test_a_body_that_does_not_come_in_time_is_a_408(gateway: Gateway, connect: Any) -> None:

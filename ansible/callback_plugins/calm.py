@@ -72,8 +72,8 @@ class CallbackModule(Default):
             super().v2_runner_item_on_ok(result)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Shows what changed, and the message of the task "Print the summary"; an include is no result."""
-        if result.task.get_name().endswith("Print the summary"):
+        """Shows what changed, and the messages that are made to be read; an include is no result."""
+        if result.task.get_name().endswith(("Print the plan", "Print the summary")):
             self._display.display(str(result.result.get("msg", "")).strip())
         elif not isinstance(result.task, TaskInclude) and not self._only_summary:
             super().v2_runner_on_ok(result)

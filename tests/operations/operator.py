@@ -33,11 +33,15 @@ class Result:
 
     @property
     def changes(self) -> list[str]:
-        """What changed something, over all machines: each task's name, its machine and its item."""
+        """What changed something, or would in check mode: each task's name, its machine and its item."""
         changes: list[str] = []
         task = ""
+        planned = False
         for line in self.output.splitlines():
-            if named := re.match(r"(?:TASK|RUNNING HANDLER) \[(.*)\] \**$", line):
+            planned = line.endswith("what a run would do") or (planned and line.startswith("  "))
+            if planned:
+                changes.append(line)
+            elif named := re.match(r"(?:TASK|RUNNING HANDLER) \[(.*)\] \**$", line):
                 task = named[1]
             elif line.startswith("changed: "):
                 changes.append(f"{task}: {line}")

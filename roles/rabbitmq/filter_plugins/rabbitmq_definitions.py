@@ -22,6 +22,8 @@ IDENTITY = {
     "queues": ("vhost", "name"),
     "bindings": ("vhost", "source", "destination_type", "destination", "routing_key"),
 }
+# The management API exports it, and the broker's command does not.
+LEFT_OUT = {"internal": False}
 
 
 def rabbitmq_user(account: Mapping[str, str], tags: Sequence[str]) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def rabbitmq_differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -
             name = " ".join(part for part in identity if part)
             if identity not in existing:
                 differences.append(f"{section}: {name} is missing")
-            elif any(existing[identity].get(key) != value for key, value in item.items()):
+            elif any({**LEFT_OUT, **existing[identity]}.get(key) != value for key, value in item.items()):
                 differences.append(f"{section}: {name} is different")
     return differences
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from base64 import b64decode
@@ -21,7 +20,6 @@ run_lock = load_plugin("ansible/plugins/filter/run_lock.py")
 words = load_plugin("ansible/plugins/filter/words.py")
 status = load_plugin("ansible/plugins/filter/status.py")
 deployments = load_plugin("roles/container/filter_plugins/deployments.py")
-survey = load_plugin("roles/container/filter_plugins/survey.py")
 definitions = load_plugin("roles/rabbitmq/filter_plugins/rabbitmq_definitions.py")
 renamed = load_plugin("roles/postgres/filter_plugins/postgres_renamed.py")
 
@@ -138,89 +136,6 @@ def test_images_and_build_stages_that_are_too_old_are_named_and_nothing_else() -
     assert deployments.images_to_remove(images, record, "app", 2, "app:a") == ["app:b", *stages]
     assert deployments.images_to_remove(images, record, "app", 4, "app:d") == stages
     assert deployments.images_to_remove(images, record, "new", 3, "new:a") == []
-
-
-def test_a_secret_is_written_when_its_content_its_owner_or_its_mode_is_another() -> None:
-    def file(content: str, mode: str = "0400", uid: int = 7) -> dict[str, Any]:
-        checksum = hashlib.sha256(content.encode()).hexdigest()
-        return {"mode": mode, "uid": uid, "gid": 7, "checksum": checksum}
-
-    directory = {"mode": "0500", "uid": 7, "gid": 7, "checksum": None}
-    files = {
-        "/d": directory,
-        "/d/same": file("1"),
-        "/d/content": file("2"),
-        "/d/mode": file("1", mode="0444"),
-        "/d/owner": file("1", uid=0),
-    }
-    secrets = dict.fromkeys(["same", "content", "mode", "owner", "missing"], "1")
-    assert survey.secrets_to_write(secrets, files, "/d", 7) == ["content", "mode", "owner", "missing"]
-    assert survey.secrets_to_write(secrets, {**files, "/d": {**directory, "mode": "0755"}}, "/d", 7) == list(
-        secrets
-    )
-    assert survey.secrets_to_write(secrets, {}, "/d", 7) == list(secrets)
-
-
-def test_surplus_replicas_are_those_of_the_service_the_highest_number_first() -> None:
-    services = {"app": "app", "app-2": "app", "app-10": "app", "app-candidate": "app", "app-3": "app-3"}
-    containers = {name: {"service": service, "image": "x"} for name, service in services.items()}
-    assert survey.surplus_replicas(containers, "app", ["app"]) == ["app-10", "app-2"]
-    assert survey.surplus_replicas(containers, "app", ["app", "app-2", "app-10"]) == []
-
-
-def test_strays_are_containers_of_a_service_with_another_name_than_the_described_and_a_helpers() -> None:
-    names = [
-        *("app", "app-2", "app-old", "old"),
-        *("app-previous", "app-next", "app-candidate", "app-migration", "app-2-next", "app-restore"),
-        "dead-letters",
-    ]
-    containers = {name: {"service": "app"} for name in names} | {"other": {"service": "app-old"}}
-    assert survey.stray_containers(containers, "app", with_replicas=True) == ["app-old", "old"]
-    # A second one on a volume is no replica.
-    assert survey.stray_containers(containers, "app", with_replicas=False) == [
-        "app-2",
-        "app-2-next",
-        "app-old",
-        "old",
-    ]
-    assert survey.orphan_containers(containers, ["app"]) == ["other"]
-
-
-def test_who_uses_a_volume_is_known() -> None:
-    foreign = {"a": ["data", "other"], "b": ["other"], "c": []}
-    assert survey.users_of_volumes(foreign, ["data"]) == ["a"]
-    assert survey.users_of_volumes(foreign, []) == []
-
-
-def test_a_survey_knows_images_by_name_containers_by_service_and_files_by_path() -> None:
-    mounts = [{"Type": "volume", "Name": "v"}, {"Type": "bind", "Source": "/"}]
-    engine = {
-        "images": [{"Id": "x", "RepoTags": ["a:1", "a:2"]}, {"Id": "y", "RepoTags": None}],
-        "networks": [{"Name": "n"}],
-        "containers": [
-            {
-                "Names": ["/a"],
-                "Labels": {"play-with-containers.service": "b"},
-                "ImageID": "x",
-                "State": "running",
-            },
-            {
-                "Names": ["/of-somebody-else"],
-                "Labels": {"other": "label"},
-                "State": "paused",
-                "Mounts": mounts,
-            },
-            {"Names": ["/bare"], "Labels": None, "State": "exited", "Mounts": mounts},
-        ],
-    }
-    files = [{"path": "/d", "mode": "0500", "uid": 1, "gid": 2, "size": 3}]
-    assert survey.container_survey(engine, files) == {
-        "images": {"a:1": "x", "a:2": "x"},
-        "networks": ["n"],
-        "containers": {"a": {"service": "b", "image": "x", "running": True}},
-        "foreign": {"of-somebody-else": ["v"], "bare": []},
-        "files": {"/d": {"mode": "0500", "uid": 1, "gid": 2, "checksum": None}},
-    }
 
 
 def test_names_that_data_was_made_with_are_compared_and_a_fresh_server_has_none() -> None:

@@ -1,0 +1,207 @@
+#!/usr/bin/python
+"""Module: looks at a machine once, for all that a plan is made from."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: container_survey
+author: the Play with Containers authors
+short_description: Looks at a machine once, for all that a plan is made from
+description:
+  - Lists what the Docker Engine has, hashes the files that containers mount, and asks the containers that
+    have the label C(play-with-containers.question) about what is inside them.
+  - A machine without an engine that answers has nothing. Changes nothing.
+options:
+  paths:
+    description: Files, and directories with all that is below them, to hash; what does not exist is left out.
+    required: true
+    type: list
+    elements: path
+  texts:
+    description: Files whose content is returned; one that does not exist is left out.
+    default: []
+    type: list
+    elements: path
+  patience:
+    description: Seconds that a container may take to answer its question.
+    default: 20
+    type: int
+"""
+
+RETURN = """
+survey:
+  description:
+    - C(engine), empty, or why the Docker Engine or the modules that talk to it cannot be used.
+    - C(images), each name with tag, and its id; C(networks), their names.
+    - C(containers), those with the label of a service, by name. C(foreign), the names of all others, each
+      with the volumes that it uses while it runs.
+    - C(files), each path with its mode, owner, group and SHA-256. C(texts), each path with its content.
+  returned: success
+  type: dict
+"""
+
+SERVICE = "play-with-containers.service"
+DESCRIPTION = "play-with-containers.description"
+QUESTION = "play-with-containers.question"
+STOPPED = ("created", "exited", "dead", "removing")
+
+
+def docker(*arguments: str, patience: float = 60) -> str:
+    """Return what the command printed.
+
+    Raises:
+        RuntimeError: it failed; with what it complained about.
+    """
+    done = subprocess.run(
+        ["docker", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=patience,
+        check=False,
+    )
+    # A container or a volume that goes while it is listed is no error: the rest is printed.
+    if done.returncode and "No such" not in done.stderr:
+        raise RuntimeError(done.stderr.strip() or done.stdout.strip())
+    return done.stdout
+
+
+def answer(container: dict[str, Any], patience: float) -> Any:
+    """Return what a container says about what is inside it, or nothing."""
+    question = container["Config"]["Labels"].get(QUESTION)
+    if not question or not container["State"]["Running"] or container["State"]["Paused"]:
+        return None
+    try:
+        return json.loads(docker("exec", container["Id"], *json.loads(question), patience=patience))
+    except (RuntimeError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def summary(container: dict[str, Any]) -> dict[str, Any]:
+    """Return of a container what a plan needs."""
+    state, limits = container["State"], container["HostConfig"]
+    return {
+        "service": container["Config"]["Labels"][SERVICE],
+        "description": container["Config"]["Labels"].get(DESCRIPTION, ""),
+        "image": container["Image"],
+        "running": state["Status"] not in STOPPED,
+        "paused": state["Paused"],
+        "health": state.get("Health", {}).get("Status", "none"),
+        "memory": limits["Memory"],
+        "memory_swap": limits["MemorySwap"],
+        "pids": limits["PidsLimit"],
+        "restart": limits["RestartPolicy"]["Name"],
+        "networks": {
+            name: network["Aliases"] or []
+            for name, network in container["NetworkSettings"]["Networks"].items()
+        },
+    }
+
+
+def volumes_in_use(container: dict[str, Any]) -> list[str]:
+    """Return the names of the volumes that a container has open."""
+    if container["State"]["Status"] in STOPPED:
+        return []
+    return [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
+
+
+def engine_survey(patience: float) -> dict[str, Any]:
+    """Return what the engine has."""
+    formats = {
+        "images": ("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"),
+        "networks": ("network", "ls", "--format", "{{.Name}}"),
+        "ids": ("ps", "--all", "--quiet", "--no-trunc"),
+    }
+    with ThreadPoolExecutor() as threads:
+        found = dict(
+            zip(
+                formats,
+                threads.map(lambda command: docker(*command).splitlines(), formats.values()),
+                strict=True,
+            )
+        )
+        containers = json.loads(docker("inspect", *found["ids"])) if found["ids"] else []
+        named = {container["Name"][1:]: container for container in containers}
+        ours = {name: item for name, item in named.items() if SERVICE in (item["Config"]["Labels"] or {})}
+        answers = threads.map(lambda container: answer(container, patience), ours.values())
+        return {
+            "images": dict(line.rsplit(" ", 1) for line in found["images"] if "<none>" not in line),
+            "networks": found["networks"],
+            "containers": {
+                name: {**summary(item), "answer": told}
+                for (name, item), told in zip(ours.items(), answers, strict=True)
+            },
+            "foreign": {name: volumes_in_use(item) for name, item in named.items() if name not in ours},
+        }
+
+
+def file_survey(paths: list[str]) -> dict[str, dict[str, Any]]:
+    """Return each of these files, and all that is below these directories, with what a plan needs of it."""
+    below = [
+        os.path.join(above, name)
+        for path in paths
+        for above, directories, names in os.walk(path)
+        for name in directories + names
+    ]
+    found = {}
+    for path in filter(os.path.lexists, [*paths, *below]):
+        status = os.lstat(path)
+        checksum = None
+        if stat.S_ISREG(status.st_mode):
+            with open(path, "rb") as content:
+                checksum = hashlib.sha256(content.read()).hexdigest()
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        found[path] = {"mode": mode, "uid": status.st_uid, "gid": status.st_gid, "checksum": checksum}
+    return found
+
+
+def text(path: str) -> str:
+    """Return the content of a file."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def main() -> None:
+    """Entry point for Ansible."""
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "required": True},
+            "texts": {"type": "list", "elements": "path", "default": []},
+            "patience": {"type": "int", "default": 20},
+        },
+        supports_check_mode=True,
+    )
+    survey = {
+        "engine": "",
+        "images": {},
+        "networks": [],
+        "containers": {},
+        "foreign": {},
+        "files": file_survey(module.params["paths"]),
+        "texts": {path: text(path) for path in module.params["texts"] if os.path.exists(path)},
+    }
+    try:
+        if shutil.which("docker") is None:
+            raise RuntimeError("it is not installed")
+        if importlib.util.find_spec("requests") is None:
+            raise RuntimeError("python3-requests, which Ansible's modules need, is not installed")
+        survey.update(engine_survey(module.params["patience"]))
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        survey["engine"] = str(error)
+    module.exit_json(changed=False, survey=survey)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Filter that finds what a database server lacks of what is described."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import stringprep
+import unicodedata
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+DOCUMENTATION = """
+name: postgres_plan
+author: the Play with Containers authors
+short_description: Finds what a database server lacks of what is described
+"""
+
+
+def postgres_differences(found: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> list[str]:
+    """Name what is missing or different in a server; no password.
+
+    Args:
+        found: what the image's `describe-cluster` prints; nothing where the server did not answer.
+        entry: the server's entry in the list of services.
+    """
+    if not found:
+        return ["the server does not answer"]
+    database, accounts = entry["database"], found["accounts"]
+    if "upgrading" in found["volume"]:
+        return ["an upgrade was interrupted"]
+    checks = {
+        "the role app": accounts.get("app", {}).get("may_log_in") is False,
+        "the app's membership in app": entry["app"]["user"] in (found["apps"] or []),
+        f"the database {database}": (found["databases"] or {}).get(database) == entry["owner"]["user"],
+        f"public privileges on {database}": database not in (found["public"] or []),
+        f"the app's access to {database}": database in (found["app_connects"] or []),
+        "the administrator's password": _lets_in(accounts, entry["administrator"]),
+    }
+    for role in ("owner", "app"):
+        account = accounts.get(entry[role]["user"], {})
+        checks[f"the account {entry[role]['user']}"] = (
+            account.get("may_log_in") is True
+            and not account["privileged"]
+            and not account["limited"]
+            and _lets_in(accounts, entry[role])
+        )
+    return [name for name, is_right in checks.items() if not is_right]
+
+
+def _lets_in(accounts: Mapping[str, Any], account: Mapping[str, str]) -> bool:
+    """Tell whether the password that is described is the one that the server asks for."""
+    verifier = accounts.get(account["user"], {}).get("password") or ""
+    return scram_accepts(verifier, account["password"])
+
+
+def scram_accepts(verifier: str, password: str) -> bool:
+    """Tell whether a SCRAM-SHA-256 verifier was made from a password.
+
+    Source: RFC 5803, section 3, and RFC 5802, section 3.
+    """
+    mechanism, _, rest = verifier.partition("$")
+    iterations, _, keys = rest.partition(":")
+    salt, _, keys = keys.partition("$")
+    stored, _, _ = keys.partition(":")
+    if mechanism != "SCRAM-SHA-256":
+        return False
+    salted = hashlib.pbkdf2_hmac("sha256", _prepared(password).encode(), b64decode(salt), int(iterations))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    return hmac.compare_digest(hashlib.sha256(client_key).digest(), b64decode(stored))
+
+
+def _prepared(password: str) -> str:
+    """Bring a password into the form that is hashed (RFC 4013, without what it prohibits)."""
+    if password.isascii():
+        return password
+    mapped = (
+        " " if stringprep.in_table_c12(character) else character
+        for character in password
+        if not stringprep.in_table_b1(character)
+    )
+    return unicodedata.normalize("NFKC", "".join(mapped))
+
+
+class FilterModule:
+    """Entry point for Ansible."""
+
+    def filters(self) -> dict[str, object]:
+        """Returns the filters by name."""
+        return {"postgres_differences": postgres_differences}

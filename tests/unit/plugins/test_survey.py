@@ -1,0 +1,129 @@
+"""The module that looks at a machine, with a program in the place of the docker command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugin_loader import load_plugin
+
+survey = load_plugin("roles/container/library/container_survey.py")
+
+
+def container(name: str, status: str, labels: dict[str, str] | None, **parts: Any) -> dict[str, Any]:
+    """A container as `docker inspect` tells of it."""
+    return {
+        "Id": f"id-of-{name}",
+        "Name": f"/{name}",
+        "Image": "sha256:1",
+        "Config": {"Labels": labels},
+        "State": {"Status": status, "Running": status in ("running", "paused"), "Paused": status == "paused"},
+        "HostConfig": {"Memory": 7, "MemorySwap": 7, "PidsLimit": 9, "RestartPolicy": {"Name": "no"}},
+        "NetworkSettings": {"Networks": {"net": {"Aliases": None}}},
+        "Mounts": [{"Type": "volume", "Name": "data"}, {"Type": "bind", "Source": "/"}],
+        **parts,
+    }
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose files are what the docker command prints; the first two arguments name the file."""
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\ncat "{tmp_path}/$1-$2" || exit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "image-ls").write_text("a:1 sha256:1\n<none>:<none> sha256:2\n")
+    (tmp_path / "network-ls").write_text("net\n")
+    (tmp_path / "ps---all").write_text("")
+    return tmp_path
+
+
+def put(docker: Path, *containers: dict[str, Any]) -> None:
+    identities = [item["Id"] for item in containers]
+    (docker / "ps---all").write_text("".join(f"{identity}\n" for identity in identities))
+    (docker / f"inspect-{identities[0]}").write_text(json.dumps(containers))
+
+
+@pytest.mark.usefixtures("docker")
+def test_an_engine_without_containers_has_images_and_networks() -> None:
+    assert survey.engine_survey(1) == {
+        "images": {"a:1": "sha256:1"},
+        "networks": ["net"],
+        "containers": {},
+        "foreign": {},
+    }
+
+
+def test_containers_of_services_are_told_from_others_which_are_told_with_what_they_use(docker: Path) -> None:
+    service = {"play-with-containers.service": "app", "play-with-containers.description": "d"}
+    put(
+        docker,
+        container("app", "running", service),
+        container("visitor", "paused", {"other": "label"}),
+        container("bare", "exited", None),
+    )
+    found = survey.engine_survey(1)
+    assert found["foreign"] == {"visitor": ["data"], "bare": []}
+    assert found["containers"] == {
+        "app": {
+            "service": "app",
+            "description": "d",
+            "image": "sha256:1",
+            "running": True,
+            "paused": False,
+            "health": "none",
+            "memory": 7,
+            "memory_swap": 7,
+            "pids": 9,
+            "restart": "no",
+            "networks": {"net": []},
+            "answer": None,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "printed", "answer"),
+    [
+        ("running", '{"a": 1}', {"a": 1}),
+        ("running", "no JSON", None),
+        ("running", None, None),
+        ("paused", '{"a": 1}', None),
+        ("exited", '{"a": 1}', None),
+    ],
+)
+def test_a_container_that_runs_is_asked_its_question(
+    docker: Path, status: str, printed: str | None, answer: Any
+) -> None:
+    labels = {"play-with-containers.service": "app", "play-with-containers.question": '["describe"]'}
+    put(docker, container("app", status, labels))
+    if printed is not None:
+        (docker / "exec-id-of-app").write_text(printed)
+    assert survey.engine_survey(1)["containers"]["app"]["answer"] == answer
+
+
+def test_a_question_that_is_not_answered_in_time_has_no_answer(docker: Path) -> None:
+    labels = {"play-with-containers.service": "app", "play-with-containers.question": '["describe"]'}
+    (docker / "docker").write_text("#!/bin/sh\nexec sleep 60\n")
+    assert survey.answer(container("app", "running", labels), 0.1) is None
+
+
+def test_an_engine_that_does_not_answer_is_an_error_with_its_words(docker: Path) -> None:
+    (docker / "docker").write_text("#!/bin/sh\necho Cannot connect >&2\nexit 1\n")
+    with pytest.raises(RuntimeError, match="Cannot connect"):
+        survey.engine_survey(1)
+
+
+def test_files_are_found_below_directories_and_what_does_not_exist_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    (tmp_path / "folder/file").write_bytes(b"1")
+    (tmp_path / "folder/file").chmod(0o640)
+    (tmp_path / "link").symlink_to("nowhere")
+    found = survey.file_survey([str(tmp_path), str(tmp_path / "missing")])
+    names = {Path(path).name: item for path, item in found.items() if path != str(tmp_path)}
+    assert names.keys() == {"folder", "file", "link"}
+    assert names["file"]["checksum"].startswith("6b86b273ff34")
+    assert [names[name]["mode"] for name in ("folder", "file")] == ["0700", "0640"]
+    assert names["folder"]["checksum"] is names["link"]["checksum"] is None

@@ -35,7 +35,7 @@ up: ## set up all that is needed and bring the platform up in a Vagrant machine 
 	@scripts/up
 
 .PHONY: local
-local: ## bring the platform up on this very computer instead, without Vagrant
+local: ## bring the platform up on this very computer instead, without Vagrant [GATEWAY_PORT=3000] [MANAGEMENT_PORT=15672]
 	@scripts/up --local
 
 .PHONY: test
@@ -176,16 +176,16 @@ upgrade-postgres: ## the databases, or one, become what postgres_major says; the
 	@$(OPERATE) ansible/upgrade_postgres.yml
 
 .PHONY: dead-letters
-dead-letters: ## messages that are no orders, and why; ID=… shows one whole [REASON=CODE only those] [FORMAT=table|json]
-	@$(ANSWER) ansible/dead_letters.yml dead_letters_action=$(if $(ID),show,list)
+dead-letters: ## messages that are no orders, and why; ID=… shows one whole [REASON=CODE only those] [FORMAT=text|json]
+	@$(ANSWER) ansible/dead_letters.yml operate_action=$(if $(ID),show,list)
 
 .PHONY: dead-letters-retry
-dead-letters-retry: ## put all dead letters back into the queue of orders, or some [ID=…] [REASON=CODE]
-	@$(ANSWER) ansible/dead_letters.yml dead_letters_action=retry
+dead-letters-retry: ## put all dead letters back into the queue of orders, or some [ID=…] [REASON=CODE] [BREAK_LOCK=yes]
+	@$(ANSWER) ansible/dead_letters.yml operate_action=retry
 
 .PHONY: dead-letters-drop
-dead-letters-drop: ## remove dead letters for good, by ID=… or REASON=CODE, with CONFIRM=yes
-	@$(ANSWER) ansible/dead_letters.yml dead_letters_action=drop
+dead-letters-drop: ## remove dead letters for good, by ID=… or REASON=CODE [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(ANSWER) ansible/dead_letters.yml operate_action=drop
 
 .PHONY: converge
 converge: ## bring the machines of the inventory to what ansible/group_vars describes [SERVICE=NAME] [BREAK_LOCK=yes]

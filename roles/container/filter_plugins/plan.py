@@ -116,6 +116,16 @@ def container_answers(plan: Iterable[Mapping[str, str]], survey: Mapping[str, An
     return found is not None and (found["answer"] is not None or stays)
 
 
+def port_binding(port: Mapping[str, Any]) -> str:
+    """Write a published port as Docker takes it.
+
+    Args:
+        port: `port`, inside the container; `published_port`, of the machine, the same where it is not given;
+            `address` of the machine.
+    """
+    return f"{port['address']}:{port.get('published_port', port['port'])}:{port['port']}"
+
+
 def helpers_of(name: str) -> list[str]:
     """Name what a run makes beside a container, or in its place, and removes again."""
     return [f"{name}-{helper}" for helper in ("previous", "next", "candidate", "migration")]
@@ -248,6 +258,7 @@ class FilterModule:
             "container_plan": container_plan,
             "container_answers": container_answers,
             "helpers_of": helpers_of,
+            "port_binding": port_binding,
             "secrets_to_write": secrets_to_write,
             "files_to_write": files_to_write,
             "surplus_replicas": surplus_replicas,

@@ -1,6 +1,6 @@
-"""The containers' health check: `python -m platform_common.healthcheck URL [--kill-after SECONDS]`.
+"""The containers' health check: `python -m platform_common.healthcheck [--kill-after SECONDS]`.
 
-It ends with 0 if URL answers 200, else with 1 and a line that says what was wrong (Docker keeps
+It ends with 0 if the app's readiness (/health/ready on LISTEN_PORT) answers 200, else with 1 and a line that says what was wrong (Docker keeps
 it: `docker inspect`). Docker restarts what exits, but not what hangs: with --kill-after, an app
 that has given no answer at all for so long, or whose main process has shown no sign of life, is killed,
 and its restart policy brings it back.
@@ -54,8 +54,8 @@ def probe(url: str, timeout: float = TIMEOUT_SECONDS) -> tuple[int, str]:
 
 def main(arguments: list[str]) -> int:
     """Run the check; returns the exit code."""
-    url = arguments[0]
-    kill_after = float(arguments[2]) if arguments[1:2] == ["--kill-after"] else None
+    url = f"http://127.0.0.1:{os.environ['LISTEN_PORT']}/health/ready"
+    kill_after = float(arguments[1]) if arguments[:1] == ["--kill-after"] else None
     silent_since = process_id_file() + ".silent"
     try:
         status, body = probe(url)

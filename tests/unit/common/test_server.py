@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -171,11 +172,14 @@ def test_a_chunked_body_over_the_limit_is_refused(start: StartApp) -> None:
 
 def test_the_health_check_says_what_it_saw(start: StartApp) -> None:
     with start() as app:
-        check = health_check(f"http://127.0.0.1:{app.port}/health/ready")
+        check = health_check(app.port)
         assert (check.returncode, "ready" in check.stdout) == (0, True)
-        check = health_check(f"http://127.0.0.1:{app.port}/nothing")
-        assert (check.returncode, "404" in check.stdout) == (1, True)
-    check = health_check(f"http://127.0.0.1:{free_port()}/health/ready")
+    # A server without any resource.
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request).start()
+        check = health_check(server.server_port)
+        assert (check.returncode, "501" in check.stdout) == (1, True)
+    check = health_check(free_port())
     assert (check.returncode, "no answer" in check.stdout) == (1, True)
 
 
@@ -184,11 +188,10 @@ def test_an_app_that_gives_no_answer_for_long_is_killed_by_its_health_check(
 ) -> None:
     with start() as app:
         directory = str(tmp_path / "app")
-        answers = f"http://127.0.0.1:{app.port}/health/ready"
-        silence = f"http://127.0.0.1:{free_port()}/health/ready"
+        silence = free_port()
         # Silent, then well again: the first silence is forgotten.
-        for url, code in ((silence, 1), (answers, 0), (silence, 1)):
-            assert health_check(url, "--kill-after", "0", directory=directory).returncode == code
+        for port, code in ((silence, 1), (app.port, 0), (silence, 1)):
+            assert health_check(port, "--kill-after", "0", directory=directory).returncode == code
             assert app.process.poll() is None
         check = health_check(silence, "--kill-after", "0", directory=directory)
         assert "killing" in check.stdout
@@ -202,23 +205,25 @@ def test_an_app_whose_main_process_stands_still_is_killed_by_its_health_check(
 ) -> None:
     with start() as app:
         directory = tmp_path / "app"
-        check = [f"http://127.0.0.1:{app.port}/health/ready", "--kill-after", "0"]
-        assert health_check(*check, directory=str(directory)).returncode == 0
+        check = ["--kill-after", "0"]
+        assert health_check(app.port, *check, directory=str(directory)).returncode == 0
         os.kill(app.process.pid, signal.SIGSTOP)
         # As after a minute.
         a_minute_ago = time.time() - 60
         os.utime(directory / "main.pid", (a_minute_ago, a_minute_ago))
-        first = health_check(*check, directory=str(directory))
+        first = health_check(app.port, *check, directory=str(directory))
         assert (first.returncode, "the main process has stood still" in first.stdout) == (1, True)
-        health_check(*check, directory=str(directory))
+        health_check(app.port, *check, directory=str(directory))
         assert app.process.wait(5) == -signal.SIGKILL
         os.killpg(app.process.pid, signal.SIGKILL)
 
 
-def health_check(*arguments: str, directory: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
+def health_check(
+    port: int, *arguments: str, directory: str = "/nonexistent"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-S", "-m", "platform_common.healthcheck", *arguments],
-        env=base_environment() | {"TMPDIR": directory},
+        env=base_environment() | {"TMPDIR": directory, "LISTEN_PORT": str(port)},
         capture_output=True,
         text=True,
         timeout=20,

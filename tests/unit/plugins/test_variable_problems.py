@@ -88,8 +88,8 @@ def test_an_option_that_is_given_and_empty_is_refused(empty: str | None) -> None
     ("operation", "given", "mention"),
     [
         ("status", {"operate_format": "xml"}, "FORMAT (operate_format) is xml: use text or json."),
-        ("dead_letters", {"dead_letters_format": "xml"}, "use table or json."),
-        ("dead_letters", {"dead_letters_action": "lst"}, "use list or show or retry or drop."),
+        ("dead_letters", {"operate_format": "xml"}, "use text or json."),
+        ("dead_letters", {"operate_action": "lst"}, "use list or show or retry or drop."),
         ("remove", {"operate_volumes": "maybe"}, "VOLUMES (operate_volumes) is maybe: use yes or no."),
         ("remove", {"confirm": "yse"}, "CONFIRM (confirm) is yse: use yes or no."),
     ],

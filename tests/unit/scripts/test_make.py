@@ -142,15 +142,15 @@ def test_each_of_several_targets_must_take_an_option(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables"),
     [
-        (("dead-letters",), {"dead_letters_action": "list"}),
-        (("dead-letters", "ID=3f"), {"dead_letters_action": "show", "dead_letters_id": "3f"}),
+        (("dead-letters",), {"operate_action": "list"}),
+        (("dead-letters", "ID=3f"), {"operate_action": "show", "operate_id": "3f"}),
         (
             ("dead-letters-retry", "REASON=a b"),
-            {"dead_letters_action": "retry", "dead_letters_reason": "a b"},
+            {"operate_action": "retry", "operate_reason": "a b"},
         ),
         (
             ("dead-letters-drop", "ID=3f", "CONFIRM=yes"),
-            {"dead_letters_action": "drop", "dead_letters_id": "3f", "confirm": "yes"},
+            {"operate_action": "drop", "operate_id": "3f", "confirm": "yes"},
         ),
     ],
 )

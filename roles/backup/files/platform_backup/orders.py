@@ -81,14 +81,7 @@ def _queues(settings: Settings) -> dict[str, int]:
 
 def _store_depth(settings: Settings) -> int | None:
     try:
-        answer = containers.ask(
-            settings.gateway,
-            "python",
-            "-S",
-            "-m",
-            "platform_common.healthcheck",
-            "http://127.0.0.1:3000/health/ready",
-        )
+        answer = containers.ask(settings.gateway, "python", "-S", "-m", "platform_common.healthcheck")
     except BackupProblem:
         # As with the broker: unknown, and told as such.
         return None

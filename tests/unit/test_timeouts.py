@@ -85,9 +85,8 @@ def test_an_order_is_confirmed_or_stored_before_a_thread_is_missed() -> None:
     assert confirm < settings.UPSTREAM_READ_SECONDS
 
 
-@pytest.mark.parametrize("app", ["api-gateway-app", "inventory-app", "billing-app"])
-def test_each_health_check_is_shorter_than_the_one_that_asks_for_it(app: str) -> None:
-    dockerfile = (ROOT / "srcs" / app / "Dockerfile").read_text()
+def test_each_health_check_is_shorter_than_the_one_that_asks_for_it() -> None:
+    dockerfile = (ROOT / "srcs/common/Dockerfile").read_text()
     found = re.search(r"HEALTHCHECK .*--timeout=(\d+)s", dockerfile)
     assert found
     assert health.CHECK_SECONDS < health.OUTER_CHECK_SECONDS < healthcheck.TIMEOUT_SECONDS < int(found[1])

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 
 import pytest
-from tests.api import Api
-from tests.management_page import ManagementPage
-from tests.settings import ENV_FILE, MANAGEMENT_URL, PLATFORM_URL, Secrets, load_env
+from tests.library.api import Api
+from tests.library.management_page import ManagementPage
+from tests.library.settings import ENV_FILE, MANAGEMENT_URL, PLATFORM_URL, Secrets, load_env
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (
         "destructive: deletes what others stored; runs only where PLATFORM_DESTRUCTIVE=1",
-        "quick: one of the tests of the operator's commands that take little time",
+        "quick: runs in `make test` too, in a folder whose tests take long",
         "recovery: stops or kills containers of the platform; runs after all others",
     ):
         config.addinivalue_line("markers", marker)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.faults.catalogue import BROKER, BY_NAME, CONSUMER, GATEWAY
+from tests.faults.catalogue import BROKER, BY_NAME, CONSUMER
 from tests.faults.conftest import platform, say
-from tests.faults.load import Load
-from tests.faults.orders import Journal
 from tests.faults.platform_under_test import Platform
 from tests.faults.verdict import judge
-from tests.settings import PATIENCE, ROOT, gateway_url
-from tests.support import wait_until
+from tests.library import flood
+from tests.library.order_load import OrderLoad
+from tests.library.orders import Journal
+from tests.library.settings import PATIENCE, ROOT, gateway_url
+from tests.library.support import wait_until
 
 __all__ = ["platform", "say"]
 
@@ -36,10 +35,11 @@ def test_the_broker_bears_a_backlog_and_every_order_of_it_is_stored_once(
     journal = Journal(ROOT / ".cache" / "faults" / f"{port_run}.tsv", port_run)
     platform.wait_until_well()
     restarts = _restarts(platform)
-    load = Load(journal, gateway_url, RATE)
-    with load.running():
+    load = OrderLoad(journal, gateway_url, RATE)
+    with load:
         with BY_NAME[f"stop and start {CONSUMER}"].broken(platform):
-            say(f"{ORDERS:,} orders for a broker whose consumer is stopped: {_flood(platform, flood_run)}")
+            published = platform.run(flood.command(flood_run, ORDERS))
+            say(f"{ORDERS:,} orders for a broker whose consumer is stopped: {published}")
             assert _restarts(platform) == restarts, "the broker was killed under the backlog"
             say(f"memory of the broker: {_memory(platform)}")
             with BY_NAME[f"kill {BROKER}"].broken(platform):
@@ -68,12 +68,6 @@ def test_the_broker_bears_a_backlog_and_every_order_of_it_is_stored_once(
     verdict = judge(journal.orders, platform.rows(port_run), [], [], run=port_run)
     say(f"orders through the port meanwhile: {dict(verdict.figures)}")
     assert not verdict.findings, "\n".join(verdict.lines())
-
-
-def _flood(platform: Platform, run: str) -> str:
-    script = base64.b64encode((Path(__file__).parent / "flood.py").read_bytes()).decode()
-    command = f"echo {script} | base64 -d | docker exec -i {GATEWAY} python - {run} {ORDERS}"
-    return platform.run(command)
 
 
 def _restarts(platform: Platform) -> int:

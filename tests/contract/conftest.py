@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
 
 Movie = dict[str, Any]
 NewMovie = Callable[..., Movie]

@@ -1,21 +1,12 @@
-"""API_TOKEN of `.env`: without it all is open, with it whoever changes something must present it."""
+"""API_TOKEN of `.env` arrives at the gateway; more of it: tests/unit/api_gateway_app/test_token.py."""
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
-from tests.api import PROBLEM, Api
+from tests.library.api import Api, assert_problem
 
 ORDER = {"user_id": "token", "number_of_items": 1, "total_amount": 1}
 MOVIE = {"title": "Token", "description": ""}
-CHANGES = [
-    ("POST", "/api/billing", ORDER),
-    ("POST", "/api/movies", MOVIE),
-    ("PUT", "/api/movies/9223372036854775807", MOVIE),
-    ("DELETE", "/api/movies/9223372036854775807", None),
-    ("PATCH", "/api/movies", MOVIE),
-]
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +30,17 @@ def test_without_a_token_in_env_all_may_change_something(env: dict[str, str], st
         assert stranger.post("/api/billing", ORDER, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-@pytest.mark.parametrize("authorization", [None, "Bearer not-the-right-one", "Basic {token}", "{token}"])
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize(("method", "path"), [("POST", "/api/billing"), ("DELETE", "/api/movies/0")])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer of-something-else"}], ids=["none", "wrong"]
+)
 def test_whoever_changes_something_must_present_the_token(
-    stranger: Api, token: str, method: str, path: str, body: object, authorization: str | None
+    stranger: Api, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization.format(token=token)}
-    answer = stranger.call(method, path, json=body, headers=headers)
-    assert answer.status_code == 401
+    answer = stranger.call(method, path, json=ORDER, headers=headers)
+    assert_problem(answer, 401, "API_TOKEN")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert answer.headers["Content-Type"] == PROBLEM
-    assert "API_TOKEN" in answer.json()["detail"]
 
 
 def test_with_the_token_everything_works(stranger: Api, token: str) -> None:
@@ -64,9 +55,6 @@ def test_with_the_token_everything_works(stranger: Api, token: str) -> None:
 
 
 @pytest.mark.usefixtures("token")
-def test_reading_stays_open(stranger: Api) -> None:
-    for path in ("/api/movies?limit=1", "/health/ready", "/openapi.json", "/docs"):
-        assert stranger.get(path).status_code == 200
-    assert stranger.get(f"/api/billing/{uuid.uuid4()}").status_code == 404
-    assert stranger.call("HEAD", "/api/movies?limit=1").status_code == 200
-    assert stranger.call("OPTIONS", "/api/movies").status_code == 200
+@pytest.mark.parametrize("path", ["/api/movies?limit=1", "/health/ready", "/openapi.json", "/docs"])
+def test_reading_stays_open(stranger: Api, path: str) -> None:
+    assert stranger.get(path).status_code == 200

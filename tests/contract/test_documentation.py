@@ -3,8 +3,9 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
+import pytest
 from openapi_spec_validator import validate
-from tests.api import Api
+from tests.library.api import Api, assert_problem
 
 OPERATIONS = {
     ("get", "/api/movies"),
@@ -53,14 +54,14 @@ def test_the_openapi_document_describes_every_call_of_the_contract(api: Api) -> 
 
 # The statuses that the contract names for each call, beside those that any call can have.
 ANSWERS = {
-    "listMovies": {"200", "400"},
-    "addMovie": {"200", "400", "413", "415"},
-    "deleteMovies": {"200"},
-    "getMovie": {"200", "404"},
-    "changeMovie": {"200", "400", "404", "413", "415"},
-    "deleteMovie": {"200", "404"},
-    "postOrder": {"200", "400", "413", "415", "422", "503"},
-    "getOrder": {"200", "404"},
+    "listMovies": {"200", "400", "502", "503", "504"},
+    "addMovie": {"200", "400", "401", "413", "415", "502", "503", "504"},
+    "deleteMovies": {"200", "400", "401", "502", "503", "504"},
+    "getMovie": {"200", "404", "502", "503", "504"},
+    "changeMovie": {"200", "400", "401", "404", "413", "415", "502", "503", "504"},
+    "deleteMovie": {"200", "401", "404", "502", "503", "504"},
+    "postOrder": {"200", "400", "401", "413", "415", "422", "503"},
+    "getOrder": {"200", "404", "502", "503", "504"},
     "getLiveness": {"200"},
     "getReadiness": {"200", "503"},
     "getOpenapi": {"200"},
@@ -121,6 +122,24 @@ def test_the_docs_page_works_at_both_of_its_addresses(api: Api) -> None:
         for asset in Assets(api.get(page).text).urls:
             path = urljoin(api.url + page, asset).removeprefix(api.url)
             assert api.get(path).status_code == 200, f"{asset} from {page}"
+
+
+def test_the_docs_page_may_contact_this_site_only(api: Api) -> None:
+    for path in ("/docs", "/docs/"):
+        policy = api.get(path).headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "http" not in policy
+
+
+@pytest.mark.parametrize("name", ["index.html", "nowhere.js", "%2e%2e%2f__init__.py"])
+def test_nothing_else_is_served_beside_the_docs_page(api: Api, name: str) -> None:
+    assert_problem(api.get(f"/docs/{name}"), 404)
+
+
+def test_who_has_the_openapi_document_already_does_not_get_it_again(api: Api) -> None:
+    tag = api.get("/openapi.json").headers["ETag"]
+    again = api.get("/openapi.json", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_the_front_page_leads_to_the_docs(api: Api) -> None:

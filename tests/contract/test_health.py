@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api import Api
-from tests.support import wait_until
+from tests.library.api import Api
+from tests.library.support import wait_until
 
 DEPENDENCIES = {"inventory-app", "billing-app", "rabbitmq"}
 

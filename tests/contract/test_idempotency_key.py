@@ -5,7 +5,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from tests.api import Api, assert_problem
+from tests.library.api import Api, assert_problem
 
 
 def order(user_id: str = "20", items: int = 1) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.api import Api, assert_problem
 from tests.contract.conftest import NewMovie
-from tests.raw import exchange
+from tests.library.api import Api, assert_problem
+from tests.library.raw import exchange
 
 ORDER = '{"user_id": "json", "film_id": 1}'
 

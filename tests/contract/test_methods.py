@@ -3,8 +3,8 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from tests.api import Api, assert_problem
 from tests.contract.conftest import NewMovie
+from tests.library.api import Api, assert_problem
 
 ALLOWED = {
     "/api/movies": {"GET", "POST", "DELETE"},

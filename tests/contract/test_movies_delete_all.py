@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.api import Api
 from tests.contract.conftest import NewMovie
+from tests.library.api import Api
 
 
 @pytest.mark.destructive

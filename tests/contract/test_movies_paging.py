@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from tests.api import Api, assert_problem
 from tests.contract.conftest import Movie, NewMovie
+from tests.library.api import Api, assert_problem
 
 PAGE_BYTES = 192 * 1024
 
@@ -103,6 +103,25 @@ def test_a_wrong_id_to_begin_after_is_refused(api: Api, value: str) -> None:
     assert_problem(api.get(f"/api/movies?limit=10&after={value}"), 400, "after")
 
 
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("titel=x", "titel"),
+        ("foo", "foo"),
+        ("=x", "unknown"),
+        ("%FF=1", "UTF-8"),
+        ("limit=1&limit=2", "limit"),
+    ],
+)
+def test_a_wrong_parameter_is_named(api: Api, query: str, name: str) -> None:
+    assert_problem(api.get(f"/api/movies?{query}"), 400, name)
+
+
+def test_a_parameter_that_would_be_ignored_is_refused(api: Api, unique: str) -> None:
+    assert_problem(api.post("/api/movies?title=x", {"title": unique}), 400, "title")
+    assert api.movies(f"/api/movies?title={unique}") == []
+
+
 @pytest.mark.parametrize("value", [2**31, 2**63 - 1, 2**63, 10**30])
 def test_a_huge_id_to_begin_after_breaks_nothing(api: Api, value: int) -> None:
     response = api.get("/api/movies", params={"limit": 10, "after": value})
@@ -129,7 +148,8 @@ def test_the_first_page_has_up_to_1000_movies_and_leads_to_the_others(api: Api, 
         delete(api, movies)
 
 
-@pytest.mark.parametrize("character", ["a", "é", '"'])
+# In JSON, the last one is six times as long.
+@pytest.mark.parametrize("character", ["a", "é", '"', "\x01"])
 def test_a_page_of_large_movies_is_bounded_by_its_size(api: Api, unique: str, character: str) -> None:
     movies = make_many(api, unique, 70, character * 9_000)
     try:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.api import Api, assert_problem
 from tests.contract.conftest import NewMovie
+from tests.library.api import Api, assert_problem
 
 
 def found(api: Api, text: str) -> list[str]:
@@ -41,7 +41,7 @@ def test_upper_and_lower_case_are_alike(
 
 
 @pytest.mark.parametrize(
-    "wildcard", ["%", "_", "\\", "\\%", "%%", "*", "?", ".*", "[a-z]", "'", '"', "&", "+", "#"]
+    "wildcard", ["%", "_", "\\", "\\%", "%%", "*", "?", ".*", "[a-z]", "(", "'", '"', "&", "+", "#"]
 )
 def test_a_wildcard_stands_for_itself(api: Api, new_movie: NewMovie, unique: str, wildcard: str) -> None:
     literal = new_movie(f"{unique} {wildcard} z")["title"]

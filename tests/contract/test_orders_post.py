@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from tests.api import Api, assert_problem
+from tests.library.api import Api, assert_problem
 
 FIELDS = {"order_id", "user_id", "number_of_items", "total_amount", "film_id", "stored_at"}
 
@@ -40,6 +40,9 @@ ORDERS: list[tuple[str, tuple[str, int, str | None, int | None]]] = [
     ('{"user_id": "a", "number_of_items": 99.0, "total_amount": 0e999999}', ("a", 99, "0", None)),
     ('{"user_id": 20.0, "number_of_items": "099", "total_amount": 1}', ("20", 99, "1", None)),
     ('{"user_id": -5, "number_of_items": 1, "total_amount": 1}', ("-5", 1, "1", None)),
+    ('{"user_id": 2e1, "film_id": 1}', ("20", 1, None, 1)),
+    ('{"user_id": -0.0, "film_id": 1}', ("0", 1, None, 1)),
+    ('{"user_id": 1e254, "film_id": 1}', ("1" + "0" * 254, 1, None, 1)),
     ('{"user_id": " ", "number_of_items": 1, "total_amount": 1}', (" ", 1, "1", None)),
     ('{"film_id": 9223372036854775807, "user_id": "a"}', ("a", 1, None, 9223372036854775807)),
     ('{"film_id": 3, "user_id": "a", "number_of_items": 2}', ("a", 2, None, 3)),

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.api import Api, assert_problem
+from tests.library.api import Api, assert_problem
 
 GOOD = {"user_id": "20", "number_of_items": "99", "total_amount": "250"}
 FILM = {"user_id": "user123", "film_id": 1}
@@ -17,6 +17,7 @@ WRONG = {
     "number_of_items": [
         "0", "-1", "2147483648", "1.5", "true", "null", "[]", "1e400", "9" * 400, "9" * 5000,
         "1e99999999999999999999",
+        '" 1"', '"1 "', '"+1"',
         '"0"', '"-1"', '"2147483648"', '"1.5"', '"abc"', '""', '" "', '"0x1"', '"1_0"', '"NaN"',
         '"\\u0663"', '"\\u00b2"', '"1\\u0000"',
     ],

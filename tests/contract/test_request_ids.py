@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
 
 ANSWERS: list[tuple[str, str, dict[str, Any], int]] = [
     ("GET", "/api/movies?limit=1", {}, 200),
@@ -60,6 +60,7 @@ def test_an_unfit_request_id_is_replaced(api: Api, path: str, request_id: str) -
     assert made.isascii()
 
 
-def test_a_request_id_may_have_128_characters(api: Api) -> None:
-    for path in ("/health/live", "/api/movies?limit=1"):
-        assert api.get(path, headers={"X-Request-ID": "a" * 128}).headers["X-Request-ID"] == "a" * 128
+@pytest.mark.parametrize("request_id", ["a" * 128, "!~"])
+@pytest.mark.parametrize("path", ["/health/live", "/api/movies?limit=1"])
+def test_a_request_id_may_have_128_printable_characters(api: Api, path: str, request_id: str) -> None:
+    assert api.get(path, headers={"X-Request-ID": request_id}).headers["X-Request-ID"] == request_id

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.api import Api, assert_problem
 from tests.contract.conftest import NewMovie
+from tests.library.api import Api, assert_problem
 
 ORDER = {"user_id": "slashes", "number_of_items": 1, "total_amount": 1}
 

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Final
 
 from tests.faults.platform_under_test import Platform
+from tests.library.support import wait_until
 from tests.node.platform import NAMES, NETWORK
-from tests.support import wait_until
 
 Breakage = Callable[[Platform], AbstractContextManager[None]]
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import requests
 import testinfra
-from tests.management_page import ManagementPage
+from tests.library.management_page import ManagementPage
+from tests.library.settings import gateway_url, management_url
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.node.platform import NAMES, NETWORK
-from tests.settings import gateway_url, management_url
-from tests.support import wait_until
 
 QUEUE: Final = "billing_queue"
 DEAD_LETTER_QUEUE: Final = "billing_dead_letter"

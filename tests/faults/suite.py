@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Final
 
-from tests.faults.load import Load
-from tests.faults.orders import Journal
 from tests.faults.platform_under_test import DEAD_LETTER_QUEUE, QUEUE, Platform
 from tests.faults.schedule import Step
 from tests.faults.verdict import Excuse, Verdict, judge
-from tests.settings import ROOT, gateway_url
+from tests.library.order_load import OrderLoad
+from tests.library.orders import Journal
+from tests.library.settings import ROOT, gateway_url
 
 RATE: Final = 60.0
 """Orders per second: what two cores bear beside six containers that are restarted all the time."""
@@ -57,8 +57,8 @@ class Suite:
         """Do the steps under load, wait for quiet, count, and print the table."""
         self._platform.wait_until_well()
         others = self._platform.rows_of_others(self.run_name)
-        load = Load(self._journal, gateway_url, self._rate)
-        with load.running():
+        load = OrderLoad(self._journal, gateway_url, self._rate)
+        with load:
             for number, step in enumerate(steps, 1):
                 load.check()
                 self._do(number, step)

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.platform_under_test import Platform
 from tests.faults.schedule import long_schedule, short_schedule
 from tests.faults.suite import Suite, until
-from tests.settings import PATIENCE
+from tests.library.settings import PATIENCE
 
 MINUTES = float(os.environ.get("FAULTS_MINUTES") or 0)
 """How long to break things; without it, the short form."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.faults.orders import CUT, SentOrder
 from tests.faults.platform_under_test import Row
+from tests.library.orders import CUT, SentOrder
 
 SHOWN: Final = 5
 

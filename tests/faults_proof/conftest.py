@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 from tests.faults.conftest import platform, say
-from tests.settings import ENV_FILE, ROOT
+from tests.library.settings import ENV_FILE, ROOT
 
 __all__ = ["platform", "say"]
 

@@ -14,8 +14,8 @@ from tests.faults.platform_under_test import Platform
 from tests.faults.schedule import SHORT, Step
 from tests.faults.suite import Suite
 from tests.faults_proof.conftest import WEAKNESSES, Weaken
-from tests.settings import PATIENCE, gateway_url
-from tests.support import wait_until
+from tests.library.settings import PATIENCE, gateway_url
+from tests.library.support import wait_until
 
 pytestmark = [pytest.mark.recovery, pytest.mark.timeout(1800 * PATIENCE)]
 

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from tests.api import Api
-from tests.hostile import attacks
-from tests.hostile.attacks import JSON, LARGEST, Attack, Client, attack
 from tests.hostile.conftest import memory_share
+from tests.library import attacks
+from tests.library.api import Api
+from tests.library.attacks import JSON, LARGEST, Attack, Client, attack
+from tests.library.support import wait_until
 from tests.node.node import Node
-from tests.support import wait_until
 
 REQUESTS = 100
 # Below this, the tests' own machine decides and not the gateway.
@@ -53,6 +53,8 @@ ATTACKS: dict[str, tuple[Callable[[Attack], Client], int]] = {
         10,
     ),
 }
+# One of each kind: connections, heads or bodies that do not come, and bodies that are too large.
+QUICK = {"2000 idle connections", "bodies that do not come", "50 MB in chunks"}
 
 
 def p99(api: Api) -> float:
@@ -89,7 +91,9 @@ def assert_others_are_served(
     pytest.fail(f"p99 under attack is {shares} times the quiet one")
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.quick] if name in QUICK else []) for name in ATTACKS]
+)
 def test_others_are_served_meanwhile(api: Api, node: Node, name: str) -> None:
     client, clients = ATTACKS[name]
     answers = assert_others_are_served(api, node, client, clients)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import requests
-from tests.management_page import ManagementPage
+from tests.library.management_page import ManagementPage
 from tests.node.node import Node
 
 EXCHANGE, QUEUE, DEAD_LETTERS = "billing_orders", "billing_queue", "billing_dead_letter"

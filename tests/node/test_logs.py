@@ -4,10 +4,10 @@ import json
 import uuid
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.node.platform import APPS
-from tests.support import wait_until
 
 
 def log_of(node: Node, name: str, lines: int = 2000) -> list[str]:

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.library.settings import MANAGEMENT_ADDRESS
 from tests.node.node import Node
 from tests.node.platform import APPS, NAMES, NETWORK, SERVICES, Service
-from tests.settings import MANAGEMENT_ADDRESS
 
 SSH = 22
 AT_ONCE = 8

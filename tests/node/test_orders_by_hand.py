@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.api import Api
-from tests.management_page import ManagementPage
+from tests.library.api import Api
+from tests.library.management_page import ManagementPage
+from tests.library.support import wait_until
 from tests.node.node import Node
-from tests.support import wait_until
 
 QUEUE, DEAD_LETTERS = "billing_queue", "billing_dead_letter"
 START, END = b'{"user_id": "bad", "number_of_items": ', b', "total_amount": 1}'
 AMOUNT = b'{"user_id": "bad", "number_of_items": 1, "total_amount": '
 
-# Each body, and what the sentence must tell.
+# Each body, and what the sentence must tell. All that is refused: tests/unit/billing_app/test_judge.py.
 BAD: dict[str, tuple[bytes, str]] = {
     "no UTF-8": (b'{"user_id": "\xff"}', "not UTF-8 (byte 13)"),
     "gzip": (gzip.compress(b'{"user_id": "bad"}'), "compressed with gzip. Send plain JSON."),
@@ -28,13 +28,8 @@ BAD: dict[str, tuple[bytes, str]] = {
         "1,048,576 bytes long; an order has at most",
     ),
     "nested 10,000 deep": (b"[" * 10_000 + b"]" * 10_000, "nested too deep"),
-    "nested 10,000 deep in an object": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nested too deep"),
     "1e400": (AMOUNT + b"1e400}", "total_amount: must be from 0 to 9999999999.99."),
-    "NaN": (AMOUNT + b"NaN}", "NaN is no number in JSON"),
-    "negative amount": (AMOUNT + b"-1}", "total_amount: must be from 0 to 9999999999.99."),
-    "negative number": (START + b"-3" + END, "number_of_items: must be from 1 to 2147483647."),
     "no items": (START + b"0" + END, "number_of_items: must be from 1 to 2147483647."),
-    "2^63": (START + b"9223372036854775808" + END, "number_of_items: must be from 1 to 2147483647."),
     "lone surrogate": (
         b'{"user_id": "\\ud800", "number_of_items": 1, "total_amount": 1}',
         "user_id: must not contain a lone surrogate.",
@@ -43,8 +38,9 @@ BAD: dict[str, tuple[bytes, str]] = {
         b'{"user_id": "a\\u0000", "number_of_items": 1, "total_amount": 1}',
         "user_id: must not contain the NUL character.",
     ),
-    "list": (b"[]", "not an object"),
-    "null": (b"null", "not an object"),
+    "no UUID": (AMOUNT + b'1, "order_id": "7"}', "order_id: must be a UUID"),
+    "no JSON": (b"not json", "not JSON"),
+    "nothing in it": (b"{}", "user_id: is missing"),
     "empty": (b"", "The body is empty."),
 }
 
@@ -104,21 +100,33 @@ def stored(node: Node, env: dict[str, str], user_id: str) -> list[int]:
 
 def test_a_message_without_any_id_is_an_order(node: Node, env: dict[str, str], page: ManagementPage) -> None:
     user_id = uuid.uuid4().hex
-    page.put_in("billing_queue", json.dumps({"user_id": user_id, "number_of_items": 8, "total_amount": 1}))
+    page.put_in(QUEUE, json.dumps({"user_id": user_id, "number_of_items": 8, "total_amount": 1}))
     wait_until(lambda: stored(node, env, user_id), "the order is in the table")
     assert set(stored(node, env, user_id)) == {8}
 
 
+@pytest.mark.parametrize("identified_by", ["order_id", "message_id"])
 def test_a_message_that_comes_many_times_is_one_order(
-    node: Node, env: dict[str, str], api: Api, page: ManagementPage
+    node: Node, env: dict[str, str], api: Api, page: ManagementPage, identified_by: str
 ) -> None:
     user_id, order_id = uuid.uuid4().hex, str(uuid.uuid4())
-    body = {"order_id": order_id, "user_id": user_id, "number_of_items": 9, "total_amount": 1}
+    body = {"user_id": user_id, "number_of_items": "9", "total_amount": 4.35}
     for _ in range(5):
-        page.put_in("billing_queue", json.dumps(body))
+        if identified_by == "order_id":
+            page.put_in(QUEUE, json.dumps(body | {"order_id": order_id}))
+        else:
+            page.put_in(QUEUE, json.dumps(body), message_id=order_id)
+    assert api.stored_order(order_id)["total_amount"] == "4.35"
     # The queue keeps the order: what comes after them is stored after them.
     api.stored_order(api.order({"user_id": user_id, "number_of_items": 10, "total_amount": 1}))
     assert stored(node, env, user_id) == [9, 10]
+
+
+def test_a_film_order_may_come_by_hand(api: Api, page: ManagementPage) -> None:
+    order_id = str(uuid.uuid4())
+    page.put_in(QUEUE, json.dumps({"order_id": order_id, "film_id": 5, "user_id": "user123"}))
+    order = api.stored_order(order_id)
+    assert (order["number_of_items"], order["total_amount"], order["film_id"]) == (1, None, 5)
 
 
 def test_an_order_with_a_key_is_one_row(node: Node, env: dict[str, str], api: Api) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from gateway_process import Gateway
-from helpers import VIRTUAL_HOST, make_broker, make_database, running_app
-from servers import PostgreSQL, RabbitMQ
-from tests.settings import ROOT
+from tests.library.apps import make_broker, make_database, running_app
+from tests.library.gateway import Gateway
+from tests.library.servers import PostgreSQL, RabbitMQ
+from tests.library.settings import ROOT
 
 HERE: Final = Path(__file__).parent
 DIRECTORY: Final = ROOT / ".cache/openapi"
@@ -74,7 +74,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         stack.callback(rabbitmq.destroy)
         postgresql.create()
         rabbitmq.create()
-        broker = make_broker(rabbitmq, directory)
+        broker = make_broker(rabbitmq)
         movies, orders = (
             make_database(postgresql, name, tmp_path_factory.mktemp(name)) for name in ("movies", "orders")
         )
@@ -92,7 +92,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             {
                 "INVENTORY_SERVICE_URL": f"http://127.0.0.1:{inventory.port}",
                 "BILLING_SERVICE_URL": f"http://127.0.0.1:{billing.port}",
-                "RABBITMQ_VHOST": VIRTUAL_HOST,
             },
         )
         gateway.token_file.write_text(secrets.token_urlsafe())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from document_values import (
+from tests.library.document_values import (
     LEFT_TO_THE_SERVER,
     Body,
     amounts,
@@ -18,8 +18,8 @@ from document_values import (
     server_takes,
     with_values,
 )
+from tests.library.settings import ROOT
 from tests.openapi.conftest import DIRECTORY, HERE, Platform, run
-from tests.settings import ROOT
 
 from api_gateway_app.docs import load_openapi
 

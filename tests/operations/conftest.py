@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.api import Api
-from tests.long_tests import skip_long_tests
+from tests.library.api import Api
+from tests.library.loads import Load
+from tests.library.long_tests import skip_long_tests
 from tests.node.conftest import node
-from tests.operations.load import Load
 from tests.operations.operator import Operator, copy_of_sources
 
 __all__ = ["node"]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-from tests.settings import ENV_FILE, PATIENCE, ROOT
-from tests.support import wait_until
+from tests.library.settings import ENV_FILE, PATIENCE, ROOT
+from tests.library.support import wait_until
 
 INVENTORY: Final = os.environ.get("PLATFORM_INVENTORY", str(ROOT / "inventory.ini"))
 SECONDS: Final = 1500 * PATIENCE

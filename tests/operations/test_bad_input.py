@@ -5,18 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.library.settings import Secrets
 from tests.node.node import Node
 from tests.operations.operator import Operator
-from tests.settings import Secrets
 
 pytestmark = pytest.mark.timeout(600)
 
-quick = pytest.mark.quick
 
-
-@pytest.mark.parametrize(
-    "playbook", [pytest.param("rollback", marks=quick), "stop", "start", "logs", "history", "scale"]
-)
+@pytest.mark.parametrize("playbook", ["rollback", "stop", "start", "logs", "history", "scale"])
 def test_an_unknown_service_is_refused_with_the_known_ones(operator: Operator, playbook: str) -> None:
     operator.refused(
         f"ansible/{playbook}.yml", "nonsense is no service", "inventory-database", operate_service="nonsense"
@@ -27,7 +23,6 @@ def test_a_service_must_be_named_where_one_is_needed(operator: Operator) -> None
     operator.refused("ansible/rollback.yml", "Say which service")
 
 
-@quick
 def test_an_option_that_is_misspelt_or_empty_does_nothing_to_all_services(
     operator: Operator, node: Node
 ) -> None:
@@ -41,7 +36,7 @@ def test_an_option_that_is_misspelt_or_empty_does_nothing_to_all_services(
     assert running() == before
 
 
-@pytest.mark.parametrize("replicas", ["0", pytest.param("1000", marks=quick), "-1", "three", "2.5"])
+@pytest.mark.parametrize("replicas", ["0", "1000", "-1", "three", "2.5"])
 def test_a_number_of_replicas_that_is_not_possible_is_refused(operator: Operator, replicas: str) -> None:
     operator.refused(
         "ansible/scale.yml",
@@ -51,9 +46,7 @@ def test_a_number_of_replicas_that_is_not_possible_is_refused(operator: Operator
     )
 
 
-@pytest.mark.parametrize(
-    "service", [pytest.param("api-gateway-app", marks=quick), "rabbitmq", "billing-database"]
-)
+@pytest.mark.parametrize("service", ["api-gateway-app", "rabbitmq", "billing-database"])
 def test_a_service_with_data_or_a_port_is_not_scaled(operator: Operator, service: str) -> None:
     operator.refused(
         "ansible/scale.yml", "cannot have replicas", operate_service=service, operate_replicas="2"
@@ -77,7 +70,6 @@ def test_the_description_is_refused_where_its_replicas_are_not_possible(
     assert mention in result.text
 
 
-@quick
 def test_an_image_that_does_not_exist_is_not_gone_back_to(operator: Operator) -> None:
     operator.refused(
         "ansible/rollback.yml",
@@ -104,14 +96,13 @@ def test_a_service_with_one_image_has_nothing_to_go_back_to(operator: Operator) 
     operator.refused("ansible/rollback.yml", "no previous image", operate_service="inventory-database")
 
 
-@quick
+@pytest.mark.quick
 def test_nothing_is_removed_without_a_yes(operator: Operator, node: Node) -> None:
     before = node.run("docker ps -aq")
     operator.refused("ansible/remove.yml", "Nothing was done", "ALL ITS DATA", operate_volumes="yes")
     assert node.run("docker ps -aq") == before
 
 
-@quick
 def test_two_operators_do_not_work_at_once(operator: Operator, node: Node) -> None:
     holder = "ada@laptop since 2026-01-02T03:04:05+00:00 (Stop-the-containers, process 17)"
     node.run(f"ln -sT '{holder}' /run/play-with-containers.lock")
@@ -135,7 +126,7 @@ def test_two_operators_do_not_work_at_once(operator: Operator, node: Node) -> No
     ("key", "mention"),
     [
         ("POSTGRES_USER", "was made as {} and cannot be renamed"),
-        pytest.param("POSTGRES_DB", "billing-database has its data in the database {}", marks=quick),
+        ("POSTGRES_DB", "billing-database has its data in the database {}"),
         ("INVENTORY_MIGRATIONS_DATABASE_USER", "belongs to the account {}"),
         ("BILLING_APP_DATABASE_USER", "The app's account in billing-database is {}"),
     ],

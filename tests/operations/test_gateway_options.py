@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api import Api
-from tests.certificates import certificate_pem, key_pem, make_key
+from tests.library.api import Api
+from tests.library.certificates import certificate_pem, key_pem, make_key
+from tests.library.loads import Load
 from tests.node.node import Node
-from tests.operations.load import Load
 from tests.operations.operator import Operator
 
 pytestmark = pytest.mark.timeout(1500)
@@ -73,14 +73,13 @@ def listens_for_https(node: Node) -> bool:
 @pytest.mark.parametrize(
     ("variables", "mention"),
     [
-        pytest.param({"platform_rate_limit": "many"}, "platform_rate_limit is many", marks=pytest.mark.quick),
+        ({"platform_rate_limit": "many"}, "platform_rate_limit is many"),
         ({"platform_rate_limit": "-1"}, "platform_rate_limit is -1"),
         ({"platform_cors_origins": ["*"]}, "platform_cors_origins: * is no origin"),
         ({"platform_cors_origins": ["https://shop.example/"]}, "https://shop.example/ is no origin"),
-        pytest.param(
+        (
             {"platform_https_certificate": "/nowhere.pem", "platform_https_key": "/nowhere.pem"},
             "platform_https_certificate: /nowhere.pem cannot be read",
-            marks=pytest.mark.quick,
         ),
         ({"platform_https_key": "/nowhere.pem"}, "set both, or none"),
     ],

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.loads import Load
+from tests.library.settings import ENV_FILE, MANAGEMENT_URL, Secrets
 from tests.node.node import Node
-from tests.operations.load import Load
 from tests.operations.operator import Operator
-from tests.settings import ENV_FILE, MANAGEMENT_URL, Secrets
 
 pytestmark = pytest.mark.timeout(3600)
 

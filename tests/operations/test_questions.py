@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
 from tests.node.node import Node
 from tests.node.platform import NAMES
 from tests.operations.operator import Operator
 
-pytestmark = [pytest.mark.quick, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.mark.quick
 def test_the_status_as_json_tells_what_runs(operator: Operator, node: Node) -> None:
     document = json.loads(operator.run("ansible/status.yml", answer_only=True, operate_format="json").output)
     containers = {container["name"]: container for container in document["containers"]}

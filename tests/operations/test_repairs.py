@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.settings import ENV_FILE, MANAGEMENT_URL, Secrets
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.operations.operator import Operator
-from tests.settings import ENV_FILE, MANAGEMENT_URL, Secrets
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
-
-quick = pytest.mark.quick
 
 
 def names(node: Node) -> set[str]:
@@ -45,7 +43,7 @@ def hand_made(node: Node, name: str, command: str) -> Iterator[None]:
 # --- Two servers on one volume, and names -----------------------------------------------------
 
 
-@quick
+@pytest.mark.quick
 @pytest.mark.parametrize("name", ["inventory-database", "rabbitmq"])
 def test_a_second_server_on_a_volume_ends_and_names_the_first(node: Node, name: str) -> None:
     container = node.inspect(name)[name]
@@ -59,9 +57,7 @@ def test_a_second_server_on_a_volume_ends_and_names_the_first(node: Node, name: 
     assert node.inspect(name)[name]["State"]["Health"]["Status"] == "healthy"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("inventory-app", marks=quick), "inventory-database", "rabbitmq", "api-gateway-app"]
-)
+@pytest.mark.parametrize("name", ["inventory-app", "inventory-database", "rabbitmq", "api-gateway-app"])
 def test_a_container_that_was_renamed_gets_its_name_back(
     operator: Operator, node: Node, api: Api, name: str
 ) -> None:
@@ -98,7 +94,6 @@ def test_a_container_of_somebody_else_with_our_name_is_not_touched(operator: Ope
         assert node.inspect("inventory-app-2")["inventory-app-2"]["State"]["Running"]
 
 
-@quick
 def test_a_volume_that_somebody_else_uses_is_not_served(operator: Operator, node: Node) -> None:
     image = node.inspect("inventory-database")["inventory-database"]["Config"]["Image"]
     with hand_made(node, "visitor", f"--volume inventory-database:/data --entrypoint sleep {image} 600"):
@@ -160,7 +155,6 @@ def test_an_image_that_was_removed_under_a_stopped_container_is_built_again(
 # --- What health depends on ---------------------------------------------------------------------
 
 
-@quick
 def test_the_broker_is_repaired_before_its_health_is_waited_for(
     operator: Operator, node: Node, api: Api, env: Secrets
 ) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.operations.operator import Operator, finish
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 

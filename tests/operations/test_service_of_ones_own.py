@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.library.settings import ROOT
 from tests.node.node import Node
 from tests.operations.operator import Operator, copy_of_repository
-from tests.settings import ROOT
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.loads import READS, Traffic
+from tests.library.settings import PATIENCE
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.operations.operator import Operator
-from tests.operations.traffic import READS, Traffic
-from tests.settings import PATIENCE
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 

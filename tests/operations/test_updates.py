@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.loads import Load
+from tests.library.settings import PATIENCE
+from tests.library.support import wait_until
 from tests.node.node import Node
-from tests.operations.load import Load
 from tests.operations.operator import Operator, Result, copy_of_sources
-from tests.settings import PATIENCE
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
 from tests.node.node import Node
 from tests.node.platform import NAMES
 from tests.operations.operator import Operator

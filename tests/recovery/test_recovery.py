@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.api import Api, assert_problem
+from tests.library.api import Api, assert_problem
+from tests.library.settings import PATIENCE
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.node.platform import NAMES
-from tests.settings import PATIENCE
-from tests.support import wait_until
 
 # Each waits for several conditions, one after the other.
 pytestmark = [pytest.mark.recovery, pytest.mark.timeout(600 * PATIENCE)]
@@ -103,6 +103,7 @@ def test_all_are_killed_at_once_and_come_back(node: Node, api: Api) -> None:
         api.stored_order(order_id, seconds=SECONDS)
 
 
+@pytest.mark.quick
 def test_a_platform_without_its_catalogue_says_so_and_takes_orders(node: Node, api: Api) -> None:
     with without(node, "inventory-app"):
         response = api.get("/api/movies")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.long_tests import skip_long_tests
+from tests.library.long_tests import skip_long_tests
 from tests.node.conftest import node
 from tests.node.node import Node
 from tests.operations.operator import Operator

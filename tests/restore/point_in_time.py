@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.operations.operator import Operator, Result
-from tests.support import wait_until
 
 CONTAINERS: Final = {"movies": "inventory-database", "orders": "billing-database"}
 SITE: Final = "site.yml"

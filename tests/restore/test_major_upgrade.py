@@ -8,13 +8,13 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.settings import PATIENCE
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.operations.operator import Operator
 from tests.restore.point_in_time import PointInTime
 from tests.restore.test_point_in_time import is_stored, movie, order
-from tests.settings import PATIENCE
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600 * PATIENCE)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.operations.operator import Operator, finish
 from tests.restore.backups import ON_THE_MACHINE, Backups
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -9,13 +9,13 @@ import uuid
 from datetime import datetime, timedelta
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.loads import Load
+from tests.library.settings import PATIENCE
+from tests.library.support import wait_until
 from tests.node.node import Node
-from tests.operations.load import Load
 from tests.operations.operator import Operator
 from tests.restore.point_in_time import CONTAINERS, PointInTime
-from tests.settings import PATIENCE
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600 * PATIENCE)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api import Api
+from tests.library.api import Api
+from tests.library.loads import Load
+from tests.library.support import wait_until
 from tests.node.node import Node
 from tests.node.test_databases import ACCOUNTS, BILLING, INVENTORY
-from tests.operations.load import Load
 from tests.operations.operator import Operator, copy_of_sources, finish
 from tests.restore.backups import DATABASES, Backups
-from tests.support import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.api import Api
-from tests.operations.load import Load
+from tests.library.api import Api
+from tests.library.loads import Load
 from tests.restore.backups import Backups, damaged_copy, flip_bit
 
 pytestmark = [pytest.mark.quick, pytest.mark.timeout(1200)]

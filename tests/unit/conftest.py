@@ -1,18 +1,12 @@
-"""Real servers and databases for the tests of the apps; see `servers` and `helpers`."""
+"""Real servers and databases for the tests of the apps; see tests/library."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-# The tests are no package; their helpers lie beside this file.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from helpers import Broker, Database, make_broker, make_database
-from servers import PostgreSQL, RabbitMQ
+from tests.library.apps import Broker, Database, make_broker, make_database
+from tests.library.servers import PostgreSQL, RabbitMQ
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +48,9 @@ def orders_database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def broker_server(rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Broker:
-    """The broker with the platform's topology and the accounts of billing-app and the gateway."""
-    return make_broker(rabbitmq, tmp_path_factory.mktemp("broker"))
+def broker_server(rabbitmq: RabbitMQ) -> Broker:
+    """The broker with the platform's queues and the accounts of billing-app and the gateway."""
+    return make_broker(rabbitmq)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the gateway's tests share: the broker's topology, and gateways that are stopped at the end."""
+"""What the gateway's tests share: the broker's queues, and gateways that are stopped at the end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_upstream import FaultyUpstream
-from gateway_process import Gateway, StartGateway, Topology
-from servers import RabbitMQ
+from tests.library.apps import Broker
+from tests.library.faulty_upstream import FaultyUpstream
+from tests.library.gateway import Gateway, StartGateway
+from tests.library.servers import RabbitMQ
 
 
 @pytest.fixture
-def topology(rabbitmq: RabbitMQ) -> Iterator[Topology]:
+def topology(broker_server: Broker) -> Iterator[Broker]:
     """The exchange and an empty queue, on a broker that runs."""
-    topology = Topology(rabbitmq)
-    topology.make()
-    yield topology
-    rabbitmq.resume()
+    broker_server.make_queues()
+    yield broker_server
+    broker_server.server.resume()
 
 
 @pytest.fixture

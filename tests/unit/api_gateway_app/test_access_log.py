@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from gateway_process import StartGateway
-from servers import wait_until
+from tests.library.gateway import StartGateway
+from tests.library.support import wait_until
 
 from api_gateway_app.access_log import FILE_NAME, AccessLog
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faulty_upstream import FaultyUpstream
-from gateway_process import Answer, Gateway, StartGateway
-from servers import RabbitMQ
+from tests.library.faulty_upstream import FaultyUpstream
+from tests.library.gateway import Gateway, StartGateway
+from tests.library.raw import Answer
+from tests.library.servers import RabbitMQ
 
 ORIGINS = ["https://shop.example", "http://localhost:8080"]
 

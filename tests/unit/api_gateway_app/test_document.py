@@ -10,7 +10,12 @@ from typing import Any, Protocol
 
 import jsonschema_rs
 import pytest
-from document_values import (
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from openapi_schema_validator import OAS31Validator
+from tests.library.document_values import (
     LEFT_TO_THE_SERVER,
     Body,
     amounts,
@@ -19,11 +24,6 @@ from document_values import (
     server_takes,
     with_values,
 )
-from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-from openapi_schema_validator import OAS31Validator
 
 from api_gateway_app.billing import _idempotency_key
 from api_gateway_app.docs import load_openapi

@@ -6,14 +6,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from gateway_process import EXCHANGE, QUEUE, ROUTING_KEY, Topology
-from servers import RabbitMQ, wait_until
+from tests.library.apps import EXCHANGE, QUEUE, ROUTING_KEY, Broker
+from tests.library.servers import RabbitMQ
+from tests.library.support import wait_until
 
 from api_gateway_app.orders.forwarder import Forwarder
 from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.message import OrderMessage
 from api_gateway_app.orders.publisher import Publisher, State
-from api_gateway_app.orders.store import CLAIMS_AT_ONCE, FILE_NAME, OrderStore, StoreLimits, StoreUnavailable
+from api_gateway_app.orders.store import CLAIMS_AT_ONCE, FILE_NAME, OrderStore
 
 DAY = 24 * 60 * 60.0
 StartForwarder = Callable[..., Forwarder]
@@ -32,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[OrderStore]:
 
 @pytest.fixture
 def start_forwarder(
-    topology: Topology, rabbitmq: RabbitMQ, store: OrderStore, tmp_path: Path
+    topology: Broker, rabbitmq: RabbitMQ, store: OrderStore, tmp_path: Path
 ) -> Iterator[StartForwarder]:
     """Start forwarders, each with a connection and a lease of its own, as in another process."""
     publishers, forwarders = [], []
@@ -56,18 +57,8 @@ def start_forwarder(
         publisher.stop()
 
 
-def test_stored_orders_are_handed_over_oldest_first_and_forgotten(
-    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
-) -> None:
-    for number in range(600):
-        store.keep(message(number))
-    start_forwarder()
-    wait_until(lambda: store.backlog().depth == 0, "the store is empty")
-    assert topology.order_ids() == [str(number) for number in range(600)]
-
-
 def test_two_forwarders_hand_over_each_order_once(
-    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
+    store: OrderStore, topology: Broker, start_forwarder: StartForwarder
 ) -> None:
     start_forwarder()
     start_forwarder()
@@ -78,7 +69,7 @@ def test_two_forwarders_hand_over_each_order_once(
 
 
 def test_another_forwarder_takes_over_when_the_first_one_ends(
-    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
+    store: OrderStore, topology: Broker, start_forwarder: StartForwarder
 ) -> None:
     first = start_forwarder()
     store.keep(message(1))
@@ -110,7 +101,7 @@ def test_expired_keys_are_dropped_as_fast_as_they_may_come(
 
 
 def test_orders_that_the_broker_refuses_stay_and_go_once_it_takes_them(
-    store: OrderStore, topology: Topology, start_forwarder: StartForwarder
+    store: OrderStore, topology: Broker, start_forwarder: StartForwarder
 ) -> None:
     with topology.channel() as channel:
         channel.queue_unbind(QUEUE, EXCHANGE, ROUTING_KEY)
@@ -125,7 +116,7 @@ def test_orders_that_the_broker_refuses_stay_and_go_once_it_takes_them(
 
 
 def test_orders_that_cannot_be_removed_are_not_sent_again_and_again(
-    store: OrderStore, topology: Topology, start_forwarder: StartForwarder, tmp_path: Path
+    store: OrderStore, topology: Broker, start_forwarder: StartForwarder, tmp_path: Path
 ) -> None:
     impatient = OrderStore(tmp_path, patience_seconds=0.1)
     for number in range(10):
@@ -138,26 +129,3 @@ def test_orders_that_cannot_be_removed_are_not_sent_again_and_again(
     wait_until(lambda: store.backlog().depth == 0, "the store is empty")
     assert topology.order_ids() == [str(number) for number in range(10)]
     impatient.close()
-
-
-def fill(store: OrderStore) -> int:
-    """Keep orders until the store refuses one; return how many it took."""
-    for kept in range(10_000):
-        try:
-            store.keep(message(kept))
-        except StoreUnavailable as error:
-            if "full" in str(error):
-                return kept
-            raise
-    raise AssertionError("the store is never full")
-
-
-def test_a_store_at_its_limit_can_be_emptied(
-    topology: Topology, start_forwarder: StartForwarder, tmp_path: Path
-) -> None:
-    full = OrderStore(tmp_path, limits=StoreLimits(max_bytes=100_000))
-    kept = fill(full)
-    start_forwarder(full)
-    wait_until(lambda: full.backlog().depth == 0, "the store is empty")
-    assert len(topology.order_ids()) == kept
-    full.close()

@@ -11,10 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from faulty_upstream import FaultyUpstream
-from gateway_process import Gateway
-from servers import RabbitMQ, free_port, wait_until
-from tests.certificates import certificate_pem, key_pem, make_certificate, make_key
+from tests.library.certificates import certificate_pem, key_pem, make_certificate, make_key
+from tests.library.faulty_upstream import FaultyUpstream
+from tests.library.gateway import Gateway
+from tests.library.servers import RabbitMQ, free_port
+from tests.library.support import wait_until
 
 pytestmark = pytest.mark.usefixtures("topology")
 ORDER = '{"user_id": "20", "number_of_items": "99", "total_amount": "250"}'

@@ -8,31 +8,28 @@ import threading
 
 import psutil
 import pytest
-from faulty_upstream import FaultyUpstream
-from gateway_process import Gateway, StartGateway
-from servers import wait_until
+from tests.library.faulty_upstream import FaultyUpstream
+from tests.library.gateway import Gateway, StartGateway
+from tests.library.support import wait_until
 
 pytestmark = pytest.mark.usefixtures("topology")
 
 
-def process_id(gateway: Gateway, which: str) -> int:
-    children = psutil.Process(gateway.process_id).children()
-    [proxy] = [child for child in children if child.name() == "haproxy"]
-    [worker] = [child for child in children if child != proxy]
-    return {"proxy": proxy.pid, "worker": worker.pid}[which]
+def proxy_of(gateway: Gateway) -> int:
+    """Return the process id of the proxy. What becomes of a worker: tests/unit/common/test_server.py."""
+    [proxy] = [child for child in psutil.Process(gateway.process_id).children() if child.name() == "haproxy"]
+    return int(proxy.pid)
 
 
-@pytest.mark.parametrize("which", ["proxy", "worker"])
-def test_the_gateway_ends_when_a_process_of_it_dies(start_gateway: StartGateway, which: str) -> None:
+def test_the_gateway_ends_when_its_proxy_dies(start_gateway: StartGateway) -> None:
     gateway = start_gateway(WORKERS="1")
-    os.kill(process_id(gateway, which), signal.SIGKILL)
+    os.kill(proxy_of(gateway), signal.SIGKILL)
     assert gateway.wait() != 0
 
 
-@pytest.mark.parametrize("which", ["proxy", "worker"])
-def test_the_gateway_ends_when_a_process_of_it_stands_still(start_gateway: StartGateway, which: str) -> None:
+def test_the_gateway_ends_when_its_proxy_stands_still(start_gateway: StartGateway) -> None:
     gateway = start_gateway(WORKERS="1", HANG_SECONDS="3")
-    os.kill(process_id(gateway, which), signal.SIGSTOP)
+    os.kill(proxy_of(gateway), signal.SIGSTOP)
     assert gateway.wait() != 0
     assert "has stood still" in gateway.output
 

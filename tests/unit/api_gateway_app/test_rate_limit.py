@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from faulty_upstream import FaultyUpstream
-from gateway_process import Gateway, StartGateway
-from servers import RabbitMQ
+from tests.library.faulty_upstream import FaultyUpstream
+from tests.library.gateway import Gateway, StartGateway
+from tests.library.servers import RabbitMQ
 
 LIMIT = 10
 

@@ -71,28 +71,6 @@ sys.stdin.read()
 """
 
 
-def test_orders_come_back_oldest_first_as_they_were_kept(store: OrderStore) -> None:
-    for number in range(5):
-        store.keep(message(number))
-    assert [order.message for order in store.oldest(3)] == [message(0), message(1), message(2)]
-
-
-def test_removed_orders_are_gone_and_the_depth_says_so(store: OrderStore) -> None:
-    for number in range(5):
-        store.keep(message(number))
-    store.remove([order.number for order in store.oldest(2)])
-    assert ids(store) == ["order-2", "order-3", "order-4"]
-    assert store.backlog().depth == 3
-
-
-def test_the_age_is_that_of_the_oldest_order(store: OrderStore, tmp_path: Path) -> None:
-    store.keep(message(1))
-    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
-        connection.execute("UPDATE orders SET stored_at = stored_at - 60")
-    store.keep(message(2))
-    assert 60 <= store.backlog().oldest_age_seconds < 70
-
-
 def test_an_order_that_was_kept_survives_sigkill_at_the_next_instant(
     store: OrderStore, tmp_path: Path
 ) -> None:
@@ -116,12 +94,6 @@ def test_two_processes_keep_orders_in_one_store_without_losing_any(store: OrderS
         assert process.returncode == 0
     assert sorted(ids(store)) == sorted(f"{name}-{number}" for name in ("a", "b") for number in range(150))
     assert store.backlog().depth == 300
-
-
-def test_many_threads_keep_orders_at_once(store: OrderStore) -> None:
-    with ThreadPoolExecutor(32) as pool:
-        list(pool.map(lambda number: store.keep(message(number)), range(1000)))
-    assert len(set(ids(store))) == 1000
 
 
 def test_a_full_store_refuses_whole_orders_and_takes_them_again_when_there_is_room(tmp_path: Path) -> None:
@@ -162,28 +134,6 @@ def test_an_order_that_finds_no_room_does_not_take_its_batch_with_it(tmp_path: P
     with ThreadPoolExecutor(32) as pool:
         assert list(pool.map(write, range(200))) == [str(number) for number in range(200)]
     store.close()
-
-
-def test_a_full_volume_refuses_whole_orders_and_is_used_again_when_there_is_room(tmp_path: Path) -> None:
-    # The last bytes are taken by something else, after the store has seen that there is room.
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", volume], check=False).returncode:
-        pytest.skip("Only root may mount the small volume that this test fills.")
-    store = OrderStore(volume, limits=StoreLimits(reserve_bytes=0))
-    try:
-        kept = fill(store)
-        assert kept > 0
-        with pytest.raises(StoreUnavailable):
-            store.keep(message(9999, size=200_000))
-        subprocess.run(["mount", "-o", "remount,size=8m", volume], check=True)
-        store.keep(message(5000, size=2000))
-        assert ids(store) == [*(f"order-{number}" for number in range(kept)), "order-5000"]
-        with closing(sqlite3.connect(volume / FILE_NAME)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    finally:
-        store.close()
-        subprocess.run(["umount", "--lazy", volume], check=True)
 
 
 def test_the_write_ahead_log_stays_small_while_others_read_all_the_time(
@@ -288,16 +238,6 @@ def test_a_damaged_file_is_reported_and_a_good_one_in_its_place_is_used(tmp_path
     store.close()
 
 
-def test_a_missing_directory_is_reported_and_used_once_it_is_there(tmp_path: Path) -> None:
-    store = OrderStore(tmp_path / "volume")
-    with pytest.raises(StoreUnavailable):
-        store.keep(message(1))
-    (tmp_path / "volume").mkdir()
-    store.keep(message(1))
-    assert store.check().depth == 1
-    store.close()
-
-
 def test_a_locked_store_is_waited_for_only_so_long(tmp_path: Path) -> None:
     store = OrderStore(tmp_path, patience_seconds=0.3)
     store.keep(message(1))
@@ -334,34 +274,6 @@ def test_a_process_that_is_stopped_in_the_middle_of_its_work_leaves_the_store_us
     process.communicate()
     store.keep(message(99))
     assert ids(store)[-1] == "order-99"
-
-
-def test_of_many_who_claim_a_key_at_once_all_get_the_same_order(tmp_path: Path) -> None:
-    stores = [OrderStore(tmp_path) for _ in range(5)]
-
-    def claim(number: int) -> str:
-        store = stores[number % len(stores)]
-        return store.claim(b"key", b"content", f"order-{number}", lifetime_seconds=DAY).order_id
-
-    with ThreadPoolExecutor(50) as pool:
-        assert len(set(pool.map(claim, range(50)))) == 1
-    for store in stores:
-        store.close()
-
-
-def test_of_two_contents_that_race_for_a_key_one_holds_it(tmp_path: Path) -> None:
-    stores = [OrderStore(tmp_path) for _ in range(2)]
-    together = threading.Barrier(20)
-
-    def claim(number: int) -> bytes:
-        together.wait()
-        content = b"one" if number % 2 else b"other"
-        return stores[number % 2].claim(b"key", content, str(number), lifetime_seconds=DAY).content
-
-    with ThreadPoolExecutor(20) as pool:
-        assert len(set(pool.map(claim, range(20)))) == 1
-    for store in stores:
-        store.close()
 
 
 def test_a_claim_counts_for_24_hours_and_not_longer(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import Broker, Database, RunningApp, StartApp, running_app
 from sqlalchemy import Engine
+from tests.library.apps import Broker, Database, RunningApp, StartApp, running_app
 
 from billing_app.consumer import Consumer
 from billing_app.dead_letters import DeadLetters

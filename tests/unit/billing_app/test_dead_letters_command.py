@@ -12,15 +12,10 @@ from typing import Any
 
 import pika
 import pytest
-from helpers import VIRTUAL_HOST, Broker, Database, base_environment
-from pika.exceptions import ChannelClosedByBroker
-from servers import wait_until
-
-from billing_app.state import ConsumerState
+from tests.library.apps import DEAD_LETTERS, Broker, Database, base_environment, stored_orders
+from tests.library.support import wait_until
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-
-DEAD_LETTERS = "billing_dead_letter"
 
 
 @pytest.fixture
@@ -67,11 +62,6 @@ def listed(command: Command, *arguments: str) -> list[dict[str, Any]]:
 
 def bodies(letters: list[dict[str, Any]]) -> list[str]:
     return [letter["body"] for letter in letters]
-
-
-def stored(database: Database) -> int:
-    [(number,)] = database.execute("SELECT count(*) FROM orders")
-    return int(number)
 
 
 def test_an_empty_queue_is_said_to_be_empty(command: Command) -> None:
@@ -134,7 +124,7 @@ def test_what_was_no_order_by_our_fault_is_one_order_when_it_is_put_back(
     request.getfixturevalue("consuming")
     result = command("retry")
     assert result.stdout == "3 dead letters put back into the queue of orders.\n", result.stderr
-    wait_until(lambda: stored(database) == 2, "the two orders, which have two message ids")
+    wait_until(lambda: stored_orders(database) == 2, "the two orders, which have two message ids")
     wait_until(lambda: broker.depth(DEAD_LETTERS) == 1, "the poison is back")
     [letter] = listed(command)
     assert (letter["body"], letter["retries"], letter["message_id"]) == ("poison", 1, "m-1")
@@ -167,7 +157,7 @@ def test_putting_one_back_twice_is_one_order(
     wait_until(
         lambda: bool(database.execute("SELECT 1 FROM orders WHERE user_id = 'last'")), "the last is stored"
     )
-    assert stored(database) == 2
+    assert stored_orders(database) == 2
     assert broker.depth(DEAD_LETTERS) == 0
 
 
@@ -224,33 +214,3 @@ def test_without_the_broker_it_says_so(broker: Broker, tmp_path: Path) -> None:
     assert result.returncode == 1
     [line] = result.stderr.splitlines()
     assert "is it running?" in line
-
-
-@pytest.mark.parametrize("what", ["publish to the dead letters", "consume orders"])
-def test_its_account_may_do_no_more(broker: Broker, what: str) -> None:
-    credentials = pika.PlainCredentials("dead-letters", broker.passwords["dead-letters"])
-    connection = pika.BlockingConnection(
-        pika.ConnectionParameters("127.0.0.1", broker.server.port, VIRTUAL_HOST, credentials=credentials)
-    )
-    channel = connection.channel()
-    channel.confirm_delivery()
-    attempts: dict[str, Callable[[], object]] = {
-        "publish to the dead letters": lambda: channel.basic_publish(DEAD_LETTERS, "", b"x"),
-        "consume orders": lambda: channel.basic_get("billing_queue"),
-    }
-    with pytest.raises(ChannelClosedByBroker) as refusal:
-        attempts[what]()
-    assert refusal.value.reply_code == 403
-    connection.close()
-
-
-def test_an_order_is_never_taken_for_a_dead_letter_while_it_is_put_back(
-    consuming: ConsumerState, broker: Broker, command: Command, database: Database
-) -> None:
-    assert consuming is not None
-    put_dead_letters(
-        broker, *(b'{"user_id": "u", "number_of_items": 1, "total_amount": 1}' for _ in range(50))
-    )
-    assert command("retry").returncode == 0
-    wait_until(lambda: stored(database) == 50, "all are stored")
-    assert broker.depth(DEAD_LETTERS) == 0

@@ -9,10 +9,10 @@ from decimal import Decimal
 from itertools import islice
 
 import pytest
-from document_values import amounts, with_values
-from helpers import Database
 from pika import BasicProperties
 from sqlalchemy.exc import DBAPIError
+from tests.library.apps import Database
+from tests.library.document_values import amounts, with_values
 
 from billing_app.judge import judge
 from billing_app.repository import IdentifiedOrder, Orders, Outcome, is_data_error
@@ -73,12 +73,6 @@ def test_repetition_and_conflict_within_one_batch_are_seen(database: Database, o
     outcome = orders.store([make(1), make(1), make(1, number_of_items=5), make(2)])
     assert outcome == Outcome(stored=[0, 3], repeated=[1], conflicting=[2])
     assert database.execute("SELECT number_of_items FROM orders ORDER BY 1") == [(1,), (2,)]
-
-
-def test_different_spellings_of_a_number_are_the_same_order(database: Database, orders: Orders) -> None:
-    assert database.execute("SELECT count(*) FROM orders") == [(0,)]
-    orders.store([make(1, total_amount="9.9")])
-    assert orders.store([make(1, total_amount=Decimal("9.90"), number_of_items="1")]).repeated == [0]
 
 
 def test_one_refused_value_leaves_nothing_of_the_batch(database: Database, orders: Orders) -> None:

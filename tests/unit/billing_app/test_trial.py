@@ -12,9 +12,8 @@ from typing import Any
 
 import pika
 import pytest
-from helpers import Broker, Database, StartApp
-from servers import wait_until
-from stored_orders import message, stored
+from tests.library.apps import DEAD_LETTERS, Broker, Database, StartApp, order_message, stored_orders
+from tests.library.support import wait_until
 
 from billing_app import consumer as consumer_module
 from billing_app import trial
@@ -22,7 +21,6 @@ from billing_app.judge import judge
 from billing_app.state import ConsumerState
 from billing_app.trial import Crash, Undecided, try_alone
 
-DEAD_LETTERS = "billing_dead_letter"
 DEADLY = "deadly"
 
 
@@ -96,10 +94,10 @@ def test_a_message_that_ends_every_process_is_a_dead_letter_and_the_others_are_s
         return judge(body, *further)
 
     monkeypatch.setattr(consumer_module, "judge", judge_deadly)
-    broker.put(*(message(n, **({"user_id": DEADLY} if n == 3 else {})) for n in range(10)))
+    broker.put(*(order_message(n, **({"user_id": DEADLY} if n == 3 else {})) for n in range(10)))
     deliver_often(broker, 10)
     request.getfixturevalue("consuming")
-    wait_until(lambda: stored(database) == 9, "the others are stored")
+    wait_until(lambda: stored_orders(database) == 9, "the others are stored")
     [letter] = broker.dead_letters(1)
     assert json.loads(letter.body)["user_id"] == DEADLY
     assert letter.headers["reason_code"] == "crashes_consumer"
@@ -116,9 +114,9 @@ def test_a_fault_of_ours_in_judging_takes_nothing_along(
         return judge(body, *further)
 
     monkeypatch.setattr(consumer_module, "judge", judge_wrongly)
-    broker.put(*(message(n, **({"user_id": DEADLY} if n == 3 else {})) for n in range(10)))
+    broker.put(*(order_message(n, **({"user_id": DEADLY} if n == 3 else {})) for n in range(10)))
     request.getfixturevalue("consuming")
-    wait_until(lambda: stored(database) == 9, "the others are stored")
+    wait_until(lambda: stored_orders(database) == 9, "the others are stored")
     [letter] = broker.dead_letters(1)
     assert "KeyError" in letter.headers["reason"]
 
@@ -126,7 +124,7 @@ def test_a_fault_of_ours_in_judging_takes_nothing_along(
 def test_a_trial_without_the_database_condemns_nobody(
     broker: Broker, database: Database, request: pytest.FixtureRequest
 ) -> None:
-    broker.put(*(message(n) for n in range(5)))
+    broker.put(*(order_message(n) for n in range(5)))
     deliver_often(broker, 5)
     database.execute("REVOKE INSERT ON orders FROM app")
     try:
@@ -136,7 +134,7 @@ def test_a_trial_without_the_database_condemns_nobody(
             assert broker.depth("billing_queue") == broker.depth(DEAD_LETTERS) == 0
     finally:
         database.execute("GRANT INSERT ON orders TO app")
-    wait_until(lambda: stored(database) == 5, "all are stored")
+    wait_until(lambda: stored_orders(database) == 5, "all are stored")
     assert state.check_consumer(10)["status"] == "up"
     assert broker.depth(DEAD_LETTERS) == 0
 
@@ -145,10 +143,10 @@ def test_orders_in_the_hands_of_many_killed_apps_are_no_dead_letters(
     start: StartApp, broker: Broker, database: Database
 ) -> None:
     """An operator kills the app again and again, each time with the same orders in hand."""
-    broker.put(*(message(n) for n in range(50)))
+    broker.put(*(order_message(n) for n in range(50)))
     database.execute("REVOKE INSERT ON orders FROM app")
     try:
-        for _ in range(8):
+        for _ in range(5):
             with start() as app:
                 wait_until(lambda: broker.depth("billing_queue") == 0, "the app has all in hand")
                 os.killpg(app.process.pid, signal.SIGKILL)
@@ -157,7 +155,7 @@ def test_orders_in_the_hands_of_many_killed_apps_are_no_dead_letters(
     finally:
         database.execute("GRANT INSERT ON orders TO app")
     with start():
-        wait_until(lambda: stored(database) == 50, "all are stored")
+        wait_until(lambda: stored_orders(database) == 50, "all are stored")
     assert broker.depth(DEAD_LETTERS) == 0
 
 
@@ -172,9 +170,9 @@ def test_headers_that_cannot_be_read_cost_nobody_his_order(
 
     with monkeypatch.context() as patch:
         patch.setattr(pika.data, "encode_value", encode_milliseconds)
-        broker.put(message(1), headers={"sent": 1}, message_id="m", content_type="application/json")
-    broker.put(message(2))
-    wait_until(lambda: stored(database) == 2, "both are stored")
+        broker.put(order_message(1), headers={"sent": 1}, message_id="m", content_type="application/json")
+    broker.put(order_message(2))
+    wait_until(lambda: stored_orders(database) == 2, "both are stored")
     assert broker.depth(DEAD_LETTERS) == 0
 
 
@@ -183,6 +181,6 @@ def test_a_message_id_that_is_no_text_identifies_an_order_too(broker: Broker, da
     order = {"user_id": "u", "number_of_items": 1, "total_amount": 1}
     for _ in range(2):
         broker.put(order, message_id=b"\xff\xfe")
-    broker.put(message(2))
-    wait_until(lambda: stored(database) == 2, "the two orders are stored")
+    broker.put(order_message(2))
+    wait_until(lambda: stored_orders(database) == 2, "the two orders are stored")
     assert broker.depth(DEAD_LETTERS) == 0

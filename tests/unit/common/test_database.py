@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psycopg2.extensions
 import pytest
-from helpers import Database
 from sqlalchemy import Connection, Engine, Integer, bindparam, literal, select, text
 from sqlalchemy.exc import OperationalError
+from tests.library.apps import Database
 
 from platform_common import database
 from platform_common.database import DatabaseSettings, Prepared, is_unavailable, make_engine

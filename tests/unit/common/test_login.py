@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from helpers import Broker, Database, base_environment
+from tests.library.apps import Broker, Database, base_environment
 
 
 def log_in(variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

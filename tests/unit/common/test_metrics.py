@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import free_port
+from tests.library.servers import free_port
 
 SCRAPE = """
 import sys, urllib.request

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import signal
 import subprocess
@@ -16,8 +14,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from helpers import RunningApp, StartApp, base_environment, running_app
-from servers import free_port, wait_until
+from tests.library.apps import RunningApp, StartApp, base_environment, running_app
+from tests.library.servers import free_port
+from tests.library.support import wait_until
 
 APP = """
 import os, signal, sys, time
@@ -99,14 +98,6 @@ def test_a_request_in_flight_is_answered_before_the_end(start: StartApp, tmp_pat
         assert app.process.wait(10) == 0
 
 
-def test_a_second_sigterm_cuts_the_waiting_short(start: StartApp) -> None:
-    with start(DRAIN_SECONDS="60") as app:
-        app.process.terminate()
-        app.wait_for("/health/ready", 503)
-        app.process.terminate()
-        assert app.process.wait(10) == 0
-
-
 @pytest.mark.parametrize("which", ["child", "worker"])
 def test_the_app_ends_when_a_process_of_it_dies(start: StartApp, which: str) -> None:
     with start() as app:
@@ -139,35 +130,6 @@ def test_a_pause_of_the_whole_app_kills_nothing(start: StartApp) -> None:
         while time.monotonic() - resumed_at < 3.5:
             assert app.status("/health/ready") == 200
         assert app.process.poll() is None
-
-
-def test_a_chunked_body_is_read_and_a_kept_connection_is_reused(start: StartApp) -> None:
-    with start() as app:
-        connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
-        for _ in range(3):
-            parts = iter([b'{"a":', b" 1}"])
-            connection.request(
-                "POST",
-                "/echo/",
-                body=parts,
-                headers={"Content-Type": "application/json"},
-                encode_chunked=True,
-            )
-            response = connection.getresponse()
-            assert (response.status, json.loads(response.read())) == (200, {"a": 1})
-        connection.close()
-
-
-def test_a_chunked_body_over_the_limit_is_refused(start: StartApp) -> None:
-    with start() as app:
-        connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
-        parts = iter([b'{"a": "', *[b"x" * 65536] * 2, b'"}'])
-        connection.request(
-            "POST", "/echo", body=parts, headers={"Content-Type": "application/json"}, encode_chunked=True
-        )
-        response = connection.getresponse()
-        assert (response.status, json.loads(response.read())["status"]) == (413, 413)
-        connection.close()
 
 
 def test_the_health_check_says_what_it_saw(start: StartApp) -> None:
@@ -229,15 +191,3 @@ def health_check(
         timeout=20,
         check=False,
     )
-
-
-def test_the_health_check_loads_next_to_nothing_since_it_runs_every_few_seconds() -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-S", "-c", "import sys, platform_common.healthcheck; print(*sys.modules)"],
-        env=base_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert "platform_common.healthcheck" in loaded
-    assert len(loaded) < 70, loaded

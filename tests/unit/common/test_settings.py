@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import base_environment
+from tests.library.apps import base_environment
 
 from platform_common.settings import BaseSettings, Environment, SettingsError, read_base
 

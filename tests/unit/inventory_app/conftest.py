@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from helpers import Database
+from tests.library.apps import Database
 
 from inventory_app.app import create_app
 from inventory_app.settings import Settings

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import psycopg2
 import pytest
 from flask.testing import FlaskClient
-from helpers import Database, RunningApp, make_database, running_app
-from servers import PostgreSQL, wait_until
+from tests.library.apps import Database, RunningApp, make_database, running_app
+from tests.library.servers import PostgreSQL
+from tests.library.support import wait_until
 
 
 @pytest.fixture
@@ -64,50 +60,12 @@ def test_an_index_whose_making_was_cut_off_is_made_again_while_the_app_writes(
     assert database.execute("SELECT version_num FROM alembic_version") == [("0002",)]
 
 
-def test_a_backup_is_restored_by_the_account_of_the_migrations_with_the_index_of_the_search(
-    movies_database: Database,
-) -> None:
-    server, owner = movies_database.server, movies_database.owner["DATABASE_USER"]
-
-    def address(name: str) -> str:
-        return f"postgresql://postgres:{server.password}@127.0.0.1:{server.port}/{name}"
-
-    dump = str(server.directory / "movies.dump")
-    # As `platform_backup` does it.
-    server.run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={address(movies_database.name)}")
-    server.execute(f"CREATE DATABASE restored OWNER {owner} TEMPLATE template0")
-    server.execute("REVOKE ALL ON DATABASE restored FROM PUBLIC")
-    rights = ("--no-owner", f"--role={owner}", f"--dbname={address('restored')}")
-    server.run("pg_restore", "--exit-on-error", "--single-transaction", *rights, dump)
-    state = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'movies_title_search'::regclass"
-    assert server.execute(state, "restored") == [(True,)]
-    server.execute("DROP DATABASE restored")
-
-
 def test_migrating_gives_the_app_back_the_rights_that_somebody_has_revoked(movies_database: Database) -> None:
     rights = "SELECT privilege_type FROM information_schema.table_privileges WHERE grantee = 'app' ORDER BY 1"
     before = movies_database.execute(rights)
     movies_database.execute("REVOKE ALL ON movies FROM app")
     movies_database.run_app("inventory_app", "migrate")
     assert movies_database.execute(rights) == before != []
-
-
-@pytest.mark.parametrize(
-    "statement",
-    ["CREATE TABLE mine (x int)", "TRUNCATE movies", "DROP TABLE movies", "SELECT * FROM alembic_version"],
-)
-def test_the_app_may_do_nothing_but_read_and_write_its_table(database: Database, statement: str) -> None:
-    password = (Path(database.app["SECRETS_DIRECTORY"]) / "database_password").read_text().strip()
-    connection = psycopg2.connect(
-        host="127.0.0.1",
-        port=database.server.port,
-        dbname=database.name,
-        user=database.app["DATABASE_USER"],
-        password=password,
-    )
-    with connection, connection.cursor() as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        cursor.execute(statement)
-    connection.close()
 
 
 def test_without_its_database_it_lives_is_not_ready_and_comes_back_by_itself(
@@ -230,21 +188,6 @@ def test_a_candidate_is_ready_before_the_schema_is_new(database: Database, tmp_p
         database.execute("ALTER TABLE movies_of_old RENAME TO movies")
 
 
-def test_the_request_id_is_in_the_answer_and_in_the_log(service: RunningApp) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
-    connection.request("GET", "/api/movies", headers={"X-Request-ID": "trace me"})
-    response = connection.getresponse()
-    response.read()
-    assert response.headers["X-Request-ID"] == "trace me"
-    connection.close()
-    wait_until(lambda: "trace me" in service.log(), "the request is logged")
-    lines = [json.loads(line) for line in service.log().splitlines()]
-    [line] = [line for line in lines if line.get("request_id") == "trace me"]
-    assert (line["method"], line["path"], line["status"]) == ("GET", "/api/movies", 200)
-    assert line["duration_ms"] > 0
-    assert {"time", "level", "service", "logger", "message"} <= line.keys()
-
-
 def test_readers_who_take_nothing_hold_no_thread(service: RunningApp, database: Database) -> None:
     database.execute(
         "INSERT INTO movies (title, description) SELECT 'x', repeat('y', 10000) FROM generate_series(1, 60)"
@@ -261,19 +204,3 @@ def test_readers_who_take_nothing_hold_no_thread(service: RunningApp, database: 
         started = time.monotonic()
         assert len(service.get("/api/movies").body) > 150_000
         assert time.monotonic() - started < 5
-
-
-@pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_worker_that_dies_ends_the_whole_app(service: RunningApp, killed: signal.Signals) -> None:
-    [worker] = service.children()
-    os.kill(worker, killed)
-    assert service.process.wait(20) != 0
-
-
-def test_numbers_are_right_over_all_workers(database: Database, tmp_path: Path) -> None:
-    with running_app("inventory_app", tmp_path / "app", {**database.app, "WORKERS": "2"}) as service:
-        for _ in range(40):
-            assert service.get("/api/movies").status == 200
-        sample = 'http_requests_total{method="GET",route="/api/movies",service="inventory-app",status="200"}'
-        assert service.metric(sample) == 40
-        assert len(list((tmp_path / "app" / "metrics").glob("counter_*.db"))) >= 2

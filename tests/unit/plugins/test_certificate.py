@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from plugin_loader import load_plugin
-from tests.certificates import certificate_pem, key_pem, make_key
+from tests.library.certificates import certificate_pem, key_pem, make_key
 
 plugin = load_plugin("ansible/plugins/lookup/certificate.py")
 KEY = make_key()

@@ -15,12 +15,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import psycopg2
+from tests.library.support import wait_until
 
 POSTGRESQL_PACKAGE: Final = "postgresql-15"
 RABBITMQ_PACKAGE: Final = "rabbitmq-server"
@@ -48,41 +49,64 @@ def free_port() -> int:
     raise RuntimeError(f"All ports from {SERVER_PORTS.start} to {SERVER_PORTS.stop - 1} are taken.")
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Return as soon as `condition` holds; fail after `seconds`, saying what did not come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: did not happen within {seconds} s")
-        time.sleep(0.02)
+class Server:
+    """A server with files of its own in `directory`, under the account of its package where we are root."""
+
+    def __init__(self, account: str) -> None:
+        self._user = _account(account) if os.getuid() == 0 else None
+        self.directory = Path(tempfile.mkdtemp(prefix=f"unit-{account}-", dir="/tmp"))
+        self._give_away(self.directory)
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(12)
+
+    def _give_away(self, path: Path) -> None:
+        if self._user:
+            shutil.chown(path, self._user)
+
+    def _run(self, *command: str | Path, environment: Mapping[str, str]) -> str:
+        """Run one of its programs as its account, return what that prints; fail if it fails."""
+        done = subprocess.run(
+            command,
+            user=self._user,
+            extra_groups=[] if self._user else None,
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} failed:\n{done.stdout}")
+        return done.stdout
+
+    def pause(self) -> None:
+        """Let the server stand still, with its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        raise NotImplementedError
 
 
-def _account(name: str) -> str | None:
-    """Return the account to run as where we are root: the package's own one, else nobody."""
-    if os.getuid() != 0:
-        return None
+def _account(name: str) -> str:
     try:
         return pwd.getpwnam(name).pw_name
     except KeyError:
         return "nobody"
 
 
-def _directory(prefix: str, account: str | None) -> Path:
-    directory = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
-    if account:
-        shutil.chown(directory, account)
-    return directory
-
-
-class PostgreSQL:
+class PostgreSQL(Server):
     """A PostgreSQL server with the superuser `postgres` and the group role `app`."""
 
     def __init__(self) -> None:
-        self._account = _account("postgres")
         self._binaries = self._find_binaries()
-        self.directory = _directory("unit-postgres-", self._account)
-        self.port = free_port()
-        self.password = secrets.token_urlsafe(12)
+        super().__init__("postgres")
 
     @staticmethod
     def _find_binaries() -> Path:
@@ -97,29 +121,15 @@ class PostgreSQL:
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs as its account; fail if it fails."""
-        result = subprocess.run(
-            [self._binaries / program, *arguments],
-            user=self._account,
-            group=None,
-            extra_groups=[] if self._account else None,
-            cwd="/",
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=START_SECONDS,
-            check=False,
+        self._run(
+            self._binaries / program, *arguments, environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
         )
-        if result.returncode:
-            raise RuntimeError(f"{program} failed:\n{result.stdout}")
 
     def create(self) -> None:
         """Make the cluster and start it."""
         password_file = self.directory / "password"
         password_file.write_text(self.password)
-        if self._account:
-            shutil.chown(password_file, self._account)
+        self._give_away(password_file)
         self.run(
             "initdb",
             f"--pgdata={self.directory / 'data'}",
@@ -151,14 +161,6 @@ class PostgreSQL:
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server: "fast" as an administrator would, "immediate" as a crash would."""
         self.run("pg_ctl", "stop", "-w", f"--mode={mode}", f"--pgdata={self.directory / 'data'}")
-
-    def pause(self) -> None:
-        """Let the server stand still, with its connections open."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a paused server go on."""
-        self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
         postmaster = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
@@ -205,21 +207,18 @@ class PostgreSQL:
         shutil.rmtree(self.directory)
 
 
-class RabbitMQ:
+class RabbitMQ(Server):
     """A RabbitMQ server with one administrator, and no other account."""
 
     user: Final = "administrator"
 
     def __init__(self) -> None:
-        self._account = _account("rabbitmq")
         self._binaries = Path("/usr/lib/rabbitmq/bin")
         if not (self._binaries / "rabbitmq-server").exists():
             raise MissingServerError(
                 f"The unit tests need a real RabbitMQ server: apt-get install {RABBITMQ_PACKAGE}"
             )
-        self.directory = _directory("unit-rabbitmq-", self._account)
-        self.port = free_port()
-        self.password = secrets.token_urlsafe(12)
+        super().__init__("rabbitmq")
         # Short names resolve everywhere; the name must be unlike that of any other broker here.
         self._node = f"unit{self.port}@localhost"
         self._epmd_port = free_port()
@@ -261,8 +260,7 @@ class RabbitMQ:
         for name, content in (("rabbitmq.conf", configuration), ("plugins", "[].\n"), ("env.conf", "")):
             file = self.directory / name
             file.write_text(content)
-            if self._account:
-                shutil.chown(file, self._account)
+            self._give_away(file)
         self.start()
 
     def start(self) -> None:
@@ -270,8 +268,8 @@ class RabbitMQ:
         with (self.directory / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 [self._binaries / "rabbitmq-server"],
-                user=self._account,
-                extra_groups=[] if self._account else None,
+                user=self._user,
+                extra_groups=[] if self._user else None,
                 cwd=self.directory,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -298,27 +296,10 @@ class RabbitMQ:
             self._process.wait()
             self._process = None
 
-    def pause(self) -> None:
-        """Let the server stand still, with its connections open."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a paused server go on."""
-        self._signal(signal.SIGCONT)
-
     def control(self, *arguments: str) -> str:
         """Run rabbitmqctl and return what it prints."""
-        return subprocess.run(
-            [self._binaries / "rabbitmqctl", "--quiet", *arguments],
-            user=self._account,
-            extra_groups=[] if self._account else None,
-            cwd=self.directory,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            check=True,
-        ).stdout
+        command = self._binaries / "rabbitmqctl"
+        return self._run(command, "--quiet", *arguments, environment=self._environment())
 
     def destroy(self) -> None:
         """Stop the server and remove its files."""
@@ -333,10 +314,8 @@ class RabbitMQ:
         """
 
         def has_ended() -> bool:
-            command = ["epmd", "-port", str(self._epmd_port), "-kill"]
-            subprocess.run(
-                command, env=self._environment(), capture_output=True, timeout=START_SECONDS, check=False
-            )
+            with suppress(RuntimeError):
+                self._run("epmd", "-port", str(self._epmd_port), "-kill", environment=self._environment())
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", self._epmd_port)) != 0
 

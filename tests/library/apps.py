@@ -8,21 +8,34 @@ import secrets
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from email.message import Message
+from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from servers import PostgreSQL, RabbitMQ, free_port, wait_until
+from tests.library.raw import Answer, ask, metric
+from tests.library.servers import PostgreSQL, RabbitMQ, free_port
+from tests.library.settings import ROOT
+from tests.library.support import wait_until
 from werkzeug.wrappers import Response
 
-ROOT: Final = Path(__file__).parents[2]
+EXCHANGE: Final = "billing_orders"
+QUEUE: Final = "billing_queue"
+ROUTING_KEY: Final = "order"
+DEAD_LETTERS: Final = "billing_dead_letter"
+ADD_ACCOUNTS: Final = """
+    [begin
+        [User, Password, Configure, Write, Read] = [list_to_binary(Text) || Text <- Account],
+        ok = rabbit_auth_backend_internal:add_user(User, Password, <<"tests">>),
+        ok = rabbit_auth_backend_internal:set_permissions(
+            User, <<"/">>, Configure, Write, Read, <<"tests">>)
+    end || Account <- ACCOUNTS].
+"""
 SOURCES: Final = ("common", "inventory-app", "billing-app", "api-gateway-app")
 
 
@@ -64,10 +77,6 @@ class Database:
         return result
 
 
-# The gateway's tests use the default one, with a topology of their own.
-VIRTUAL_HOST: Final = "billing"
-
-
 def make_database(server: PostgreSQL, name: str, directory: Path) -> Database:
     """Make an empty database, and its secrets in `directory`."""
     passwords = server.create_database(name)
@@ -89,38 +98,43 @@ def make_database(server: PostgreSQL, name: str, directory: Path) -> Database:
 
 
 @dataclass(frozen=True)
-class DeadLetter:
-    """A message from the dead letters."""
+class Message:
+    """A message that was taken out of a queue."""
 
     body: bytes
     properties: pika.BasicProperties
 
     @property
     def headers(self) -> Mapping[str, Any]:
-        """The headers, among them the reason."""
+        """The headers; of a dead letter, among them the reason."""
         return self.properties.headers or {}
 
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.body)
 
-@dataclass
+
 class Broker:
-    """The broker with the platform's topology."""
+    """The exchanges and the queues that the rabbitmq role makes, and the accounts of the apps."""
 
-    server: RabbitMQ
-    passwords: Mapping[str, str]
-    directory: Path
-    variables: Mapping[str, str] = field(default_factory=dict)
+    def __init__(self, server: RabbitMQ) -> None:
+        self.server = server
+        self.passwords: dict[str, str] = {}
+        self.variables = {
+            "RABBITMQ_HOST": "127.0.0.1",
+            "RABBITMQ_PORT": str(server.port),
+            "RABBITMQ_USER": "billing-app",
+        }
+
+    def parameters(self) -> pika.ConnectionParameters:
+        """Return how an administrator connects."""
+        credentials = pika.PlainCredentials(self.server.user, self.server.password)
+        return pika.ConnectionParameters("127.0.0.1", self.server.port, credentials=credentials)
 
     @contextmanager
     def channel(self) -> Iterator[BlockingChannel]:
         """A channel of the administrator's."""
-        connection = pika.BlockingConnection(
-            pika.ConnectionParameters(
-                "127.0.0.1",
-                self.server.port,
-                VIRTUAL_HOST,
-                credentials=pika.PlainCredentials(self.server.user, self.server.password),
-            )
-        )
+        connection = pika.BlockingConnection(self.parameters())
         try:
             channel = connection.channel()
             channel.confirm_delivery()
@@ -129,12 +143,26 @@ class Broker:
             if connection.is_open:
                 connection.close()
 
+    def make_queues(self, **arguments: Any) -> None:
+        """Make both queues, empty; that of the orders with further arguments."""
+        with self.channel() as channel:
+            channel.exchange_declare(EXCHANGE, "direct", durable=True)
+            channel.exchange_declare(DEAD_LETTERS, "fanout", durable=True)
+            channel.queue_delete(QUEUE)
+            quorum = {"x-queue-type": "quorum"}
+            channel.queue_declare(DEAD_LETTERS, durable=True, arguments=quorum)
+            channel.queue_bind(DEAD_LETTERS, DEAD_LETTERS)
+            dead_letters = {"x-dead-letter-exchange": DEAD_LETTERS, "x-dead-letter-strategy": "at-least-once"}
+            arguments = quorum | dead_letters | {"x-overflow": "reject-publish"} | arguments
+            channel.queue_declare(QUEUE, durable=True, arguments=arguments)
+            channel.queue_bind(QUEUE, EXCHANGE, ROUTING_KEY)
+
     def put(self, *bodies: bytes | Mapping[str, Any], **properties: Any) -> None:
         """Put messages into billing_queue, as by hand on the management page."""
         with self.channel() as channel:
             for body in bodies:
                 content = body if isinstance(body, bytes) else json.dumps(body).encode()
-                channel.basic_publish("", "billing_queue", content, pika.BasicProperties(**properties))
+                channel.basic_publish("", QUEUE, content, pika.BasicProperties(**properties))
 
     def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue."""
@@ -144,84 +172,73 @@ class Broker:
     def consumers(self) -> int:
         """Return how many consumers billing_queue has."""
         with self.channel() as channel:
-            return int(channel.queue_declare("billing_queue", passive=True).method.consumer_count)
+            return int(channel.queue_declare(QUEUE, passive=True).method.consumer_count)
 
-    def dead_letters(self, number: int) -> list[DeadLetter]:
-        """Take `number` dead letters, waiting until they are there."""
-        wait_until(lambda: self.depth("billing_dead_letter") >= number, f"{number} dead letters")
+    def take(self, queue: str = QUEUE) -> list[Message]:
+        """Take everything out of a queue."""
+        messages: list[Message] = []
         with self.channel() as channel:
-            taken = [channel.basic_get("billing_dead_letter", auto_ack=True) for _ in range(number)]
-        return [
-            DeadLetter(body, properties) for _, properties, body in taken if body is not None and properties
-        ]
+            while True:
+                _, properties, body = channel.basic_get(queue, auto_ack=True)
+                if properties is None or body is None:
+                    return messages
+                messages.append(Message(body, properties))
+
+    def order_ids(self) -> list[str]:
+        """Take everything out of billing_queue; return the orders' ids."""
+        return [message.json()["order_id"] for message in self.take()]
+
+    def dead_letters(self, number: int) -> list[Message]:
+        """Take all dead letters, which are `number`, waiting until they are there."""
+        wait_until(lambda: self.depth(DEAD_LETTERS) >= number, f"there are {number} dead letters")
+        return self.take(DEAD_LETTERS)
 
     def purge(self) -> None:
         """Empty both queues."""
         with self.channel() as channel:
-            channel.queue_purge("billing_queue")
-            channel.queue_purge("billing_dead_letter")
+            channel.queue_purge(QUEUE)
+            channel.queue_purge(DEAD_LETTERS)
+
+    def sync(self) -> None:
+        """Make the queue itself durable before the broker is killed.
+
+        RabbitMQ 3.10 writes the list of its quorum queues to the disk every three minutes only.
+        """
+        self.server.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
 
 
-def make_broker(server: RabbitMQ, directory: Path) -> Broker:
-    """Make the topology and the accounts that the rabbitmq role makes."""
-    server.control("add_vhost", VIRTUAL_HOST)
-    server.control("set_permissions", "--vhost", VIRTUAL_HOST, server.user, ".*", ".*", ".*")
-    passwords = {
-        # Not one that rabbitmqctl would take for an option: token_urlsafe may begin with "-".
-        name: secrets.token_hex(9)
-        for name in ("billing-app", "api-gateway-app", "dead-letters")
-    }
-    broker = Broker(server, passwords, directory)
-    with broker.channel() as channel:
-        channel.exchange_declare("billing_orders", "direct", durable=True)
-        channel.exchange_declare("billing_dead_letter", "fanout", durable=True)
-        quorum = {"x-queue-type": "quorum"}
-        channel.queue_declare("billing_dead_letter", durable=True, arguments=quorum)
-        channel.queue_bind("billing_dead_letter", "billing_dead_letter")
-        channel.queue_declare(
-            "billing_queue",
-            durable=True,
-            arguments=quorum
-            | {
-                "x-dead-letter-exchange": "billing_dead_letter",
-                "x-dead-letter-strategy": "at-least-once",
-                "x-overflow": "reject-publish",
-            },
-        )
-        channel.queue_bind("billing_queue", "billing_orders", "order")
+def make_broker(server: RabbitMQ) -> Broker:
+    """Make the queues and the accounts that the rabbitmq role makes."""
+    broker = Broker(server)
+    broker.make_queues()
     rights = {
         "billing-app": ("^$", "^billing_dead_letter$", "^billing_queue$"),
         "api-gateway-app": ("^$", "^billing_orders$", "^$"),
         "dead-letters": ("^$", "^billing_orders$", "^billing_dead_letter$"),
     }
-    for account, password in passwords.items():
-        server.control("add_user", account, password)
-        server.control("set_permissions", "--vhost", VIRTUAL_HOST, account, *rights[account])
-    broker.variables = {
-        "RABBITMQ_HOST": "127.0.0.1",
-        "RABBITMQ_PORT": str(server.port),
-        "RABBITMQ_USER": "billing-app",
-        "RABBITMQ_VHOST": VIRTUAL_HOST,
-    }
+    # Not one that rabbitmqctl would take for an option: token_urlsafe may begin with "-".
+    broker.passwords |= {account: secrets.token_hex(9) for account in rights}
+    accounts = [[account, broker.passwords[account], *allowed] for account, allowed in rights.items()]
+    # All with one call: each starts a virtual machine of Erlang's, which takes a second.
+    server.control("eval", ADD_ACCOUNTS.replace("ACCOUNTS", json.dumps(accounts)))
     return broker
+
+
+def order_message(number: int, **changes: Any) -> dict[str, Any]:
+    """Return an order whose id is made of `number`."""
+    content = {"user_id": f"user {number}", "number_of_items": 1 + number, "total_amount": "9.90"}
+    return {"order_id": str(uuid.UUID(int=number)), **content, **changes}
+
+
+def stored_orders(database: Database) -> int:
+    """Return how many orders are in the table."""
+    [(number,)] = database.execute("SELECT count(*) FROM orders")
+    return int(number)
 
 
 def body_of(answer: Response) -> Any:
     """Return the JSON body of a Flask test client's answer."""
     return json.loads(answer.get_data())
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an HTTP request got."""
-
-    status: int
-    body: bytes
-    headers: Message
-
-    def json(self) -> Any:
-        """Return the body as JSON."""
-        return json.loads(self.body)
 
 
 @dataclass(frozen=True)
@@ -234,19 +251,14 @@ class RunningApp:
     log_file: Path
 
     def get(self, path: str, *, port: int | None = None, timeout: float = 10) -> Answer:
-        """GET a path; raises OSError where there is no answer."""
-        request = Request(f"http://127.0.0.1:{port or self.port}{path}")
-        try:
-            with urlopen(request, timeout=timeout) as response:  # noqa: S310
-                return Answer(response.status, response.read(), response.headers)
-        except HTTPError as error:
-            return Answer(error.code, error.read(), error.headers)
+        """GET a path; raises OSError or HTTPException where there is no answer."""
+        return ask(port or self.port, "GET", path, timeout=timeout)
 
     def status(self, path: str) -> int:
         """Return the status that GET of a path gives, 0 where there is no answer."""
         try:
             return self.get(path).status
-        except OSError:
+        except (OSError, HTTPException):
             return 0
 
     def wait_for(self, path: str, status: int, seconds: float = 30) -> None:
@@ -255,12 +267,7 @@ class RunningApp:
 
     def metric(self, sample: str) -> float:
         """Return one sample of /metrics, 0 where there is none."""
-        text = self.get("/metrics", port=self.metrics_port).body.decode()
-        for line in text.splitlines():
-            name, _, value = line.rpartition(" ")
-            if name == sample:
-                return float(value)
-        return 0.0
+        return metric(self.metrics_port, sample)
 
     def children(self) -> list[int]:
         """Return the ids of the processes that the main process has forked."""

@@ -1,4 +1,4 @@
-"""Tests that take long, and run only where somebody asks for them."""
+"""Tests that take long, and run only where somebody asks for them: `make test-all` does, for all of them."""
 
 from __future__ import annotations
 

@@ -1,96 +1,24 @@
-"""The gateway as a process of its own, started as its image starts it, and the broker's topology."""
+"""The gateway as a process of its own, started as its image starts it."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import pika
-from servers import RabbitMQ, free_port, wait_until
+from tests.library.raw import Answer, ask, metric
+from tests.library.servers import RabbitMQ, free_port
+from tests.library.settings import ROOT
+from tests.library.support import wait_until
 
 from api_gateway_app.proxy_control import ProxyControl
-
-ROOT: Final = Path(__file__).parents[2]
-EXCHANGE: Final = "billing_orders"
-QUEUE: Final = "billing_queue"
-ROUTING_KEY: Final = "order"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One HTTP answer, read to its end."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        """Return a header's value; of a repeated one, all values with commas between."""
-        values = [value for key, value in self.headers if key.lower() == name.lower()]
-        return ", ".join(values) if values else None
-
-    def json(self) -> Any:
-        """Return the body as JSON."""
-        return json.loads(self.body)
-
-
-class Topology:
-    """The exchange and the queue that the rabbitmq role makes, and what is in the queue."""
-
-    def __init__(self, server: RabbitMQ) -> None:
-        self._server = server
-
-    def parameters(self) -> pika.ConnectionParameters:
-        """Return how an administrator connects."""
-        credentials = pika.PlainCredentials(self._server.user, self._server.password)
-        return pika.ConnectionParameters("127.0.0.1", self._server.port, credentials=credentials)
-
-    @contextmanager
-    def channel(self) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
-        """Give a channel of a connection of its own."""
-        with closing(pika.BlockingConnection(self.parameters())) as connection:
-            yield connection.channel()
-
-    def make(self, arguments: Mapping[str, Any] | None = None) -> None:
-        """Make the exchange and an empty queue with further `arguments`."""
-        with self.channel() as channel:
-            channel.queue_delete(QUEUE)
-            channel.exchange_declare(EXCHANGE, "direct", durable=True)
-            queue = {"x-queue-type": "quorum", "x-overflow": "reject-publish", **(arguments or {})}
-            channel.queue_declare(QUEUE, durable=True, arguments=queue)
-            channel.queue_bind(QUEUE, EXCHANGE, ROUTING_KEY)
-
-    def sync(self) -> None:
-        """Make the queue itself durable before the broker is killed.
-
-        RabbitMQ 3.10 writes the list of its quorum queues to the disk every three minutes only.
-        """
-        self._server.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
-
-    def take(self) -> list[tuple[pika.BasicProperties, dict[str, Any]]]:
-        """Take everything out of the queue: each message's properties and body."""
-        messages: list[tuple[pika.BasicProperties, dict[str, Any]]] = []
-        with self.channel() as channel:
-            while True:
-                method, properties, body = channel.basic_get(QUEUE, auto_ack=True)
-                if method is None or properties is None or body is None:
-                    return messages
-                messages.append((properties, json.loads(body)))
-
-    def order_ids(self) -> list[str]:
-        """Take everything out of the queue; return the orders' ids."""
-        return [body["order_id"] for _, body in self.take()]
 
 
 class Gateway:
@@ -130,6 +58,11 @@ class Gateway:
             "ACCESS_LOG_DIRECTORY": str(self.log_directory),
             **(variables or {}),
         }
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def output(self) -> str:
@@ -209,14 +142,7 @@ class Gateway:
         timeout: float = 15,
     ) -> Answer:
         """Send one request; a body that is no bytes goes as JSON."""
-        fields = dict(headers or {})
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-            fields = {"Content-Type": "application/json"} | fields
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)) as connection:
-            connection.request(method, path, body, fields)
-            response = connection.getresponse()
-            return Answer(response.status, response.getheaders(), response.read())
+        return ask(self.port, method, path, body, headers, timeout)
 
     def post_order(self, order: Mapping[str, Any] | None = None, key: str | None = None) -> Answer:
         """Place an order."""
@@ -239,11 +165,7 @@ class Gateway:
     def metric(self, sample: str, *, of_proxy: bool = False) -> float:
         """Return one sample of the metrics, over all workers; 0 if there is none."""
         port = int(self._environment["PROXY_METRICS_PORT" if of_proxy else "METRICS_PORT"])
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-            connection.request("GET", "/metrics")
-            lines = connection.getresponse().read().decode().splitlines()
-        values = [line.removeprefix(sample) for line in lines if line.startswith(f"{sample} ")]
-        return float(values[0]) if values else 0.0
+        return metric(port, sample)
 
 
 StartGateway = Callable[..., Gateway]

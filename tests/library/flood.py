@@ -6,6 +6,7 @@ document: how many orders the broker confirmed, and how often and how long it bl
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -17,6 +18,12 @@ from typing import Any, Final
 import pika
 
 IN_FLIGHT: Final = 1000
+
+
+def command(run: str, orders: int) -> str:
+    """Return the shell command for the node that publishes orders from the gateway's container."""
+    script = base64.b64encode(Path(__file__).read_bytes()).decode()
+    return f"echo {script} | base64 -d | docker exec -i api-gateway-app python - {run} {orders}"
 
 
 class Flood:

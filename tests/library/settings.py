@@ -9,7 +9,7 @@ from typing import Final
 
 from env_file import load
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 
 
 def _url(variable: str, port: int) -> str:

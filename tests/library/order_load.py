@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Self
 
 import requests
-from tests.faults.orders import CUT, Answer, Journal, SentOrder
+from tests.library.loads import Clients
+from tests.library.orders import CUT, Answer, Journal, SentOrder
 
 CLIENTS: Final = 16
 ANSWER_SECONDS: Final = 10.0
@@ -19,7 +19,7 @@ RETRY_SECONDS: Final = 1.0
 RETRY_FOR_SECONDS: Final = 120.0
 
 
-class Load:
+class OrderLoad(Clients):
     """A number of clients, each with a connection of its own, that share one rate.
 
     An order without a key is sent once. One with a key is sent again after a 503 or a broken
@@ -33,52 +33,24 @@ class Load:
     """
 
     def __init__(self, journal: Journal, address: Callable[[], str], rate: float) -> None:
+        super().__init__(CLIENTS)
         self._journal = journal
         self._address = address
         self._interval = 1 / rate
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
         self._next_at = 0.0
-        self._failure: BaseException | None = None
-        self._threads = [
-            threading.Thread(target=self._run, name=f"client {number}") for number in range(CLIENTS)
-        ]
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Send orders inside the `with`; at its end all clients have their last answer.
-
-        Raises: what a client failed with that is no answer and no broken connection.
-        """
+    def __enter__(self) -> Self:
         self._next_at = time.monotonic()
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            for thread in self._threads:
-                thread.join()
-        self.check()
+        return super().__enter__()
 
-    def check(self) -> None:
-        """Raise what ended a client, if something did."""
-        if self._failure is not None:
-            raise RuntimeError("a client of the load failed") from self._failure
-
-    def _run(self) -> None:
-        try:
-            client = _Client(self._address)
-            while self._wait_for_turn():
-                order = self._journal.next_order()
-                self._order(client, order)
-                if order.answers[-1].status == CUT:
-                    # As a person would, a client whose connection broke waits before the next order.
-                    self._stopping.wait(RETRY_SECONDS)
-        except BaseException as error:
-            self._failure = error
-            self._stopping.set()
-            raise
+    def _run(self, _number: int) -> None:
+        client = _Client(self._address)
+        while self._wait_for_turn():
+            order = self._journal.next_order()
+            self._order(client, order)
+            if order.answers[-1].status == CUT:
+                # As a person would, a client whose connection broke waits before the next order.
+                self._stop.wait(RETRY_SECONDS)
 
     def _wait_for_turn(self) -> bool:
         """Wait until another order is due; return whether the load goes on."""
@@ -86,7 +58,7 @@ class Load:
             # What could not be sent while clients were held up is not made up for: no burst follows.
             self._next_at = max(self._next_at + self._interval, time.monotonic())
             due = self._next_at
-        return not self._stopping.wait(due - time.monotonic())
+        return not self._stop.wait(due - time.monotonic())
 
     def _order(self, client: _Client, order: SentOrder) -> None:
         if order.key is not None and order.number % 30 == 0:

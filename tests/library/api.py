@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import requests
-from tests.support import wait_until
+from tests.library.support import wait_until
 
 TIMEOUT: Final = 30.0
 PROBLEM: Final = "application/problem+json"

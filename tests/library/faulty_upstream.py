@@ -61,6 +61,11 @@ class FaultyUpstream:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it listens, is ready, and answers."""
+        return not self._released.is_set() and self.health == "ready" and not self.hangs
+
     def crash(self) -> None:
         """End as a killed process does: nobody listens, and every connection is closed at once."""
         self.close()

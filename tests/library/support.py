@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests.settings import PATIENCE
+from tests.library.settings import PATIENCE
 
 Result = TypeVar("Result")
 
@@ -14,9 +14,9 @@ Result = TypeVar("Result")
 def wait_until(
     condition: Callable[[], Result | None],
     what: str,
-    *,
     seconds: float = 30,
-    interval: float = 0.1,
+    *,
+    interval: float = 0.05,
     explain: Callable[[], object] | None = None,
 ) -> Result:
     """Ask `condition` again and again until it gives something true, and give that.

@@ -8,8 +8,8 @@ import uuid
 from contextlib import suppress
 
 import pytest
-from tests.api import Api
-from tests.raw import RawConnection, exchange
+from tests.library.api import Api
+from tests.library.raw import RawConnection, exchange
 
 HEAD = "POST /api/movies/0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 HIDDEN = "GET /api/movies?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -30,7 +30,7 @@ def answers(url: str, request: str) -> list[int]:
 
 
 def assert_nobody_gets_anothers_answer(api: Api) -> None:
-    for number in range(1, 21):
+    for number in range(1, 6):
         request_id = str(uuid.uuid4())
         path = f"/api/movies/{10**15 + number}"
         problem = api.get(path, headers={"X-Request-ID": request_id}).json()
@@ -51,12 +51,17 @@ def assert_nobody_gets_anothers_answer(api: Api) -> None:
         HEAD + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + HIDDEN,
         HEAD + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + HIDDEN,
         HEAD + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+        HEAD + "Transfer-Encoding: nonsense\r\n\r\n{}" + HIDDEN,
         HEAD + "Content-Length: 0x2\r\n\r\n{}" + HIDDEN,
+        HEAD + "Content-Length: -1\r\n\r\n{}" + HIDDEN,
+        HEAD + "Content-Length: +2\r\n\r\n{}" + HIDDEN,
+        HEAD + "Content-Length: abc\r\n\r\n{}" + HIDDEN,
         HEAD + "Content-Length: \r\n\r\n" + HIDDEN,
         HEAD + "Content-Length: 18446744073709551618\r\n\r\n{}" + HIDDEN,
         HEAD + CHUNKED + "\r\n2z\r\n{}\r\n0\r\n\r\n" + HIDDEN,
         HEAD + CHUNKED + "\r\n-2\r\n{}\r\n0\r\n\r\n" + HIDDEN,
         HEAD + CHUNKED + "\r\n0x2\r\n{}\r\n0\r\n\r\n" + HIDDEN,
+        HEAD + CHUNKED + "\r\nffffffffffffffffff\r\n{}\r\n0\r\n\r\n" + HIDDEN,
         HEAD + CHUNKED + "\r\n10000000000000002\r\n{}\r\n0\r\n\r\n" + HIDDEN,
         HEAD + CHUNKED + "\r\n2\r\n{}zz0\r\n\r\n" + HIDDEN,
         "GET /api/movies/0 HTTP/1.1\rHost: x\r\n\r\n" + HIDDEN,
@@ -104,23 +109,32 @@ def test_an_odd_but_clear_request_ends_where_it_ends(api: Api, request_text: str
     [
         "/api/movies/../billing",
         "/api/movies/%2e%2e/billing",
+        "/api/movies/%2E./health/ready",
+        "/api/movies/../../health/ready",
         "/api/movies/..%2f..%2fhealth/ready",
         "/api/movies/%252e%252e/billing",
         "/api/movies/..;/billing",
         "/api/movies/..\\billing",
         "/api/movies/%5c..%5cbilling",
+        "/api/movies/.//../../metrics",
+        "/api/movies/./1",
+        "/api/movies/1/..",
         "/api/movies;x=1",
         "/api/movies%00",
         "/api/movies/1%00",
+        "/api/billing/..",
+        "/api/billing/%2e%2e",
+        "/api/billing/../billing",
         "/api//movies",
         "//api/movies",
-        "http://elsewhere.example/api/movies",
+        "/health/../api/billing/x",
         "/./api/movies",
-        "/API/movies",
         "/docs/../api/movies",
         "/docs/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
         "/docs/..%2f..%2f..%2fopenapi.yaml",
-        "/metrics",
+        "//etc/passwd",
+        "http://elsewhere.example/api/movies",
+        "http://inventory-app:8080/health/ready",
         "http://inventory-app:9090/metrics",
         "http://127.0.0.1:9090/metrics",
         "http://billing-app:8080/orders",
@@ -135,14 +149,10 @@ def test_no_path_leads_anywhere_else(api: Api, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target",
-    [
-        "/api/%6dovies?limit=1",
-        "/api/movies%2f?limit=1",
-    ],
+    "target", ["/api/%6dovies?limit=1", "/api/movies%2f?limit=1", "{url}/api/movies?limit=1"]
 )
 def test_another_form_of_an_address_is_the_same_address(api: Api, target: str) -> None:
-    answer = exchange(api.url, f"GET {target} HTTP/1.1", "Connection: close")
+    answer = exchange(api.url, f"GET {target.format(url=api.url)} HTTP/1.1", "Connection: close")
     assert answer is not None
     assert (answer.status, answer.body[:10]) == (200, b'{"movies":')
 
@@ -155,22 +165,25 @@ def test_nobody_is_connected_to_somewhere_else(api: Api) -> None:
 @pytest.mark.parametrize(
     "lines",
     [
-        [f"X-{number}: 1" for number in range(5_000)],
-        ["X-Long: " + "a" * 100_000],
-        ["X-" + "a" * 100_000 + ": 1"],
-        [f"X-{number}: " + "a" * 1_000 for number in range(50)],
+        ["GET /api/movies HTTP/9.9"],
+        ["GET /api/movies"],
+        ["GET /api/movies HTTP/1.1", "No colon"],
+        ["GET /api/movies HTTP/1.1", "Bad Name: 1"],
+        ["GET /" + "a" * 500_000 + " HTTP/1.1"],
+        ["GET /api/movies HTTP/1.1", "X-Long: " + "a" * 17_000],
+        ["GET /api/movies HTTP/1.1", "X-Long: " + "a" * 600_000],
+        ["GET /api/movies HTTP/1.1", "X-" + "a" * 100_000 + ": 1"],
+        ["GET /api/movies HTTP/1.1", *(f"X-{number}: 1" for number in range(150))],
+        ["GET /api/movies HTTP/1.1", *(f"X-{number}: 1" for number in range(5_000))],
+        ["GET /api/movies HTTP/1.1", *(f"X-{number}: " + "a" * 1_000 for number in range(50))],
     ],
-    ids=["many", "long", "long name", "many long"],
+    ids=lambda lines: f"{len(lines)} | {lines[-1][:30]}",
 )
-def test_a_bomb_of_headers_is_refused(api: Api, lines: list[str]) -> None:
-    answer = exchange(api.url, "GET /api/movies?limit=1 HTTP/1.1", *lines)
+def test_a_malformed_or_very_large_head_is_refused(api: Api, lines: list[str]) -> None:
+    answer = exchange(api.url, *lines)
     # The client may lose the answer: the connection is closed while it is still sending.
-    assert answer is None or answer.status in {400, 431}
-
-
-def test_a_request_line_without_an_end_is_refused(api: Api) -> None:
-    answer = exchange(api.url, "GET /" + "a" * 500_000 + " HTTP/1.1")
-    assert answer is None or answer.status in {400, 414, 431}
+    assert answer is None or answer.status in {400, 414, 431, 505}
+    assert_nobody_gets_anothers_answer(api)
 
 
 def test_a_body_without_a_length_is_no_body(api: Api) -> None:

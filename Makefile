@@ -17,6 +17,8 @@ export MAKE_GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 word = '$(subst ','\'',$(value $(1)))'
 option = $(if $(value $(1)),--$(2) $(word))
 
+LONG_FORMS = PLATFORM_LONG=all FUZZ_SECONDS=900 PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20
+
 OPERATE = python3 scripts/operate.py $@
 ANSWER = CALM_ONLY_SUMMARY=1 $(OPERATE)
 
@@ -42,6 +44,10 @@ local: ## bring the platform up on this very computer instead, without Vagrant [
 test: ## all tests: lint, unit tests of the apps, and the whole platform on a fresh node [DEBIAN_MIRROR=URL]
 	@scripts/test
 
+.PHONY: test-all
+test-all: ## test, and all the longer tests, one after another, with a table at the end (6 hours) [DEBIAN_MIRROR=URL]
+	@scripts/test all
+
 .PHONY: setup
 setup: ## only the control-node environment (.venv, Docker, Vagrant)
 	@scripts/setup --with vagrant --with tests
@@ -59,8 +65,8 @@ test-unit: test-environment ## the apps' own tests, against real databases and b
 	pytest --numprocesses 2 --dist loadfile tests/unit
 
 .PHONY: test-platform
-test-platform: test-environment ## the whole platform on a fresh node in a container [DEBIAN_MIRROR=URL]
-	molecule test --no-command-borders
+test-platform: test-environment ## the whole platform on a fresh node in a container [LONG=yes adds what takes long] [DEBIAN_MIRROR=URL]
+	$(if $(LONG),$(LONG_FORMS)) molecule test --no-command-borders
 
 .PHONY: fuzz
 fuzz: ## unforeseen input to the running platform; deletes its movies [URL=http://localhost:3000] [GATEWAY_PORT=3000] [SECONDS=900] [SEED=N] [PLATFORM_DESTRUCTIVE=1]

@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 LOGS: Final = ROOT / ".cache" / "test"
 LAST_LINES: Final = 60
 EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
 # The end of a line of pytest's progress, and what Molecule says when it begins a step.
 PERCENT: Final = re.compile(r"\[ *(\d+)%\]$")
 STEP: Final = re.compile(r"Executing$")
@@ -172,6 +173,10 @@ def run(suite: Suite, place: str) -> Result:
                 file.flush()
                 progress.read(line)
             code = process.wait()
+        except KeyboardInterrupt:
+            # The suite was interrupted with us, and cleans up.
+            process.wait()
+            raise
         finally:
             over.set()
             shower.join()
@@ -207,4 +212,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)

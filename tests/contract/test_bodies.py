@@ -43,11 +43,17 @@ def test_a_body_that_is_not_declared_as_json_is_refused(
     assert_problem(response, 415, "application/json")
 
 
-def test_a_body_that_is_declared_as_compressed_is_refused(api: Api, route: Route) -> None:
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x-unheard-of"])
+def test_a_body_that_is_declared_as_compressed_is_refused(api: Api, route: Route, coding: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
     response = api.call(*route, data=gzip.compress(b"{}"), headers=headers)
-    assert_problem(response, 415, "Content-Encoding: gzip")
+    assert_problem(response, 415, f"Content-Encoding: {coding}")
     assert response.headers["Accept-Encoding"] == "identity"
+
+
+def test_the_coding_that_is_none_is_taken(api: Api) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "identity"}
+    assert api.call("POST", "/api/billing", data=ORDER, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(

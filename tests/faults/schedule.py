@@ -9,13 +9,15 @@ from typing import Final
 
 from tests.faults.catalogue import BY_NAME, CATALOGUE, Fault
 
-# The short form: each kind of fault, two at a time.
+# The short form, two at a time: each kind of fault that may lose an order. A restart is a stop and a start,
+# a pause is a freeze.
 SHORT: Final = (
     ("kill billing-database", "kill billing-app"),
     ("stop and start rabbitmq", "kill api-gateway-app"),
     ("freeze and kill rabbitmq", "kill inventory-app"),
     ("disk full of billing-database", "cut api-gateway-app <- rabbitmq"),
     ("store full of api-gateway-app", "memory alarm of rabbitmq"),
+    ("freeze billing-database", "unplug billing-app"),
 )
 
 

@@ -67,8 +67,8 @@ class Result:
 
 SHORT: Final = (
     Suite("lint", ("make", "lint"), 2),
-    Suite("unit", ("make", "test-unit"), 4),
-    Suite("platform", ("make", "test-platform"), 12, "default"),
+    Suite("unit", ("make", "test-unit"), 5),
+    Suite("platform", ("make", "test-platform"), 15, "default"),
 )
 ALL: Final = (
     *SHORT[:2],

@@ -2,7 +2,8 @@
 
     scripts/suites.py short|all
 
-What a suite prints is in .cache/test/SUITE.log; here is one line for each, and the end of it where it failed.
+What a suite prints is in .cache/test/SUITE.log. On a terminal there is one line for each suite, and the end of its log
+where it failed; elsewhere, as in CI, all of it is shown.
 """
 
 from __future__ import annotations
@@ -140,6 +141,11 @@ class Progress:
         self._stream.flush()
 
 
+def is_calm() -> bool:
+    """Tell whether somebody looks on, who is shown one line for each suite."""
+    return sys.stdout.isatty()
+
+
 def run(suite: Suite, place: str) -> Result:
     """Run a suite to its end, whatever that is."""
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -172,6 +178,8 @@ def run(suite: Suite, place: str) -> Result:
                 file.write(line)
                 file.flush()
                 progress.read(line)
+                if not is_calm():
+                    print(line, end="", flush=True)
             code = process.wait()
         except KeyboardInterrupt:
             # The suite was interrupted with us, and cleans up.
@@ -182,7 +190,7 @@ def run(suite: Suite, place: str) -> Result:
             shower.join()
     result = Result(suite, code == 0, time.monotonic() - started)
     progress.end(result)
-    if not result.passed:
+    if not result.passed and is_calm():
         last = log.read_text().splitlines()[-LAST_LINES:]
         print("\n".join(f"    {line}" for line in last))
         print(f"    All of it: {log.relative_to(ROOT)}", flush=True)

@@ -27,6 +27,7 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_after_a_failure_the_others_run_and_the_table_and_the_exit_code_say_so(
     logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(suites, "is_calm", lambda: True)
     monkeypatch.setitem(CHOICES, "these", (PASSES, FAILS, PASSES))
     assert suites.main(["these"]) == 1
     output = capsys.readouterr().out
@@ -35,6 +36,15 @@ def test_after_a_failure_the_others_run_and_the_table_and_the_exit_code_say_so(
     assert "    the reason" in output, "what failed says why"
     assert "nothing to see" not in output, "what passed is calm"
     assert (logs / "passes.log").read_text() == "nothing to see\n"
+
+
+def test_where_nobody_looks_on_all_of_the_output_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(CHOICES, "these", (PASSES, FAILS))
+    assert suites.main(["these"]) == 1
+    output = capsys.readouterr().out
+    assert output.count("nothing to see") == output.count("the reason") == 1
 
 
 def test_when_all_have_passed_the_exit_code_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:

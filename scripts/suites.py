@@ -2,8 +2,8 @@
 
     scripts/suites.py short|all
 
-What a suite prints is in .cache/test/SUITE.log. On a terminal there is one line for each suite, and the end of
-its log where it failed; elsewhere, as in CI, all of it is shown.
+What a suite prints is in .cache/test/SUITE.log. On a terminal there is one line for each suite, and the end
+of its log where it failed; elsewhere, as in CI, all of it is shown.
 """
 
 from __future__ import annotations

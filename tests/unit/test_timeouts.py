@@ -6,7 +6,6 @@ import inspect
 import re
 from pathlib import Path
 
-
 from api_gateway_app import large_bodies, settings
 from api_gateway_app.orders.publisher import Publisher
 from inventory_app import movies

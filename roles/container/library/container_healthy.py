@@ -15,8 +15,8 @@ module: container_healthy
 author: the Play with Containers authors
 short_description: Waits until a container is healthy, or says why it is not
 description:
-  - Waits as long as the container's own health check may take, not a fixed time, and gives up at once where waiting
-    is of no use. Fails with what the health check said and with the last lines of the container's log.
+  - Waits as long as the container's own health check may take, not a fixed time, and gives up at once where
+    waiting is of no use. Fails with what the health check said and the last lines of the container's log.
 options:
   name:
     description: Name of the container.

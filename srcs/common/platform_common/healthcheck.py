@@ -1,9 +1,9 @@
 """The containers' health check: `python -m platform_common.healthcheck [--kill-after SECONDS]`.
 
 It ends with 0 if the app's readiness (/health/ready on LISTEN_PORT) answers 200, else with 1 and a line that
-says what was wrong (Docker keeps it: `docker inspect`). Docker restarts what exits, but not what hangs: with --kill-after, an app
-that has given no answer at all for so long, or whose main process has shown no sign of life, is killed,
-and its restart policy brings it back.
+says what was wrong (Docker keeps it: `docker inspect`). Docker restarts what exits, but not what hangs: with
+--kill-after, an app that has given no answer at all for so long, or whose main process has shown no sign of
+life, is killed, and its restart policy brings it back.
 
 Only the standard library, and little of it: this runs every few seconds.
 """

@@ -21,7 +21,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -82,6 +82,7 @@ def serve(
     *,
     unix_socket: Path | None = None,
     child_processes: Sequence[ChildProcess] = (),
+    heartbeats: Mapping[str, Heartbeat] | None = None,
     preload: Sequence[str] = (),
 ) -> int:
     """Serve the application `target` until SIGTERM; returns the exit code.
@@ -95,6 +96,7 @@ def serve(
         settings: what the app was told.
         unix_socket: where to listen in place of the port.
         child_processes: what runs beside the workers.
+        heartbeats: of threads of this process, which ends if one of them stands still.
         preload: modules to import before the fork, to share their memory. They must start no
             thread and open no connection when imported.
     """
@@ -103,7 +105,7 @@ def serve(
     remove_old_metrics()
     for module in preload:
         importlib.import_module(module)
-    return _Application(target, settings, unix_socket, child_processes).run()
+    return _Application(target, settings, unix_socket, child_processes, heartbeats or {}).run()
 
 
 class _Application:
@@ -113,9 +115,11 @@ class _Application:
         settings: BaseSettings,
         unix_socket: Path | None,
         child_processes: Sequence[ChildProcess],
+        heartbeats: Mapping[str, Heartbeat],
     ) -> None:
         self._settings = settings
         self._children = child_processes
+        self._heartbeats = heartbeats
         self._processes: list[ForkProcess] = []
         self._watchers: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -185,7 +189,7 @@ class _Application:
             if child.answers is not None:
                 _beat_while_it_answers(child.heartbeat, process, child.answers)
         heartbeats = {f"worker {number}": beat for number, beat in enumerate(self._worker_heartbeats, 1)}
-        heartbeats |= {child.name: child.heartbeat for child in self._children}
+        heartbeats |= {child.name: child.heartbeat for child in self._children} | dict(self._heartbeats)
         watch(heartbeats, self._settings.hang_seconds, Path(process_id_file()))
         for process in self._processes:
             watcher = threading.Thread(target=self._watch_child, args=(process,), daemon=True)

@@ -19,10 +19,11 @@ from tests.library.servers import free_port
 from tests.library.support import wait_until
 
 APP = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from flask import Flask
 from platform_common.app import make_app
 from platform_common.cli import run
+from platform_common.heartbeat import Heartbeat
 from platform_common.server import ChildProcess, serve
 from platform_common.settings import Environment, read_base
 from platform_common.validation import read_json_object
@@ -55,9 +56,20 @@ def work():
         time.sleep(0.1)
     print("child finished", flush=True)
 
+thread = Heartbeat()
+
+def beat_until_the_file_is_there():
+    while not os.path.exists(os.environ["TMPDIR"] + "/hang"):
+        thread.beat()
+        time.sleep(0.1)
+
+def serve_all():
+    threading.Thread(target=beat_until_the_file_is_there, daemon=True).start()
+    return serve("demo:app", settings, child_processes=[child], heartbeats={"thread": thread})
+
 child = ChildProcess("child", work)
 if __name__ == "__main__":
-    run({"serve": lambda: serve("demo:app", settings, child_processes=[child])})
+    run({"serve": serve_all})
 """
 
 
@@ -115,6 +127,13 @@ def test_the_app_ends_when_a_process_of_it_stands_still(start: StartApp, which: 
         os.kill(worker if which == "worker" else child, signal.SIGSTOP)
         assert app.process.wait(25) not in {0, None}
         assert "has stood still" in app.log()
+
+
+def test_the_app_ends_when_a_thread_of_its_main_process_stands_still(start: StartApp, tmp_path: Path) -> None:
+    with start(HANG_SECONDS="3") as app:
+        (tmp_path / "app" / "hang").touch()
+        assert app.process.wait(25) not in {0, None}
+        assert "thread has stood still" in app.log()
 
 
 def test_a_pause_of_the_whole_app_kills_nothing(start: StartApp) -> None:

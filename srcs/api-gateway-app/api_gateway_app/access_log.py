@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -82,27 +83,35 @@ class AccessLog:
         return self._path.with_name(f"{FILE_NAME}.{number}")
 
 
-def start_reading(path: Path, log: AccessLog) -> None:
-    """Receive what the proxy logs at the socket `path`, from a thread; returns when it may send."""
+def start_reading(path: Path, log: AccessLog, note: Callable[[list[bytes]], None] | None = None) -> None:
+    """Receive what the proxy logs at the socket `path`, from a thread; returns when it may send.
+
+    Args:
+        path: the socket.
+        log: where the lines go.
+        note: is given the same lines.
+    """
     path.unlink(missing_ok=True)
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     receiver.bind(str(path))
-    threading.Thread(target=_read, args=(receiver, log), name="access-log", daemon=True).start()
+    threading.Thread(target=_read, args=(receiver, log, note), name="access-log", daemon=True).start()
 
 
-def _read(receiver: socket.socket, log: AccessLog) -> None:
+def _read(receiver: socket.socket, log: AccessLog, note: Callable[[list[bytes]], None] | None) -> None:
     while True:
         datagrams = [receiver.recv(_DATAGRAM_BYTES)]
         while len(datagrams) < _BATCH_LINES and select.select([receiver], [], [], 0)[0]:
             datagrams.append(receiver.recv(_DATAGRAM_BYTES))
         try:
-            _take(datagrams, log)
+            lines = _take(datagrams, log)
+            if note is not None:
+                note(lines)
         except Exception:
             # Whatever is wrong with these, the next ones are to be written.
             _logger.exception("What the proxy logs cannot be read")
 
 
-def _take(datagrams: list[bytes], log: AccessLog) -> None:
+def _take(datagrams: list[bytes], log: AccessLog) -> list[bytes]:
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     lines = []
     for datagram in datagrams:
@@ -117,6 +126,7 @@ def _take(datagrams: list[bytes], log: AccessLog) -> None:
         log.write(lines)
     for line in lines:
         _print(line)
+    return lines
 
 
 def _print(line: bytes) -> None:

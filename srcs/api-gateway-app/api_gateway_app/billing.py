@@ -25,8 +25,12 @@ def make_billing_blueprint(desk: OrderDesk) -> Blueprint:
         refuse_unknown_parameters(request.args.to_dict(flat=False), set())
         key = _idempotency_key()
         order = parse_order(read_json_object(request))
-        order_id = desk.accept(order, idempotency_key=key, request_id=request_id_var.get())
-        return jsonify({"message": "Message posted", "order_id": order_id})
+        accepted = desk.accept(order, idempotency_key=key, request_id=request_id_var.get())
+        response = jsonify({"message": "Message posted", "order_id": accepted.order_id})
+        # For the proxy's log only (haproxy.cfg).
+        response.headers["X-Order-Id"] = accepted.order_id
+        response.headers["X-Order-Outcome"] = "kept" if accepted.is_kept else "confirmed"
+        return response
 
     return blueprint
 

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from api_gateway_app.access_log import AccessLog, start_reading
+from api_gateway_app.page.traffic import Traffic
 from api_gateway_app.proxy_control import ProxyControl
 from api_gateway_app.proxy_paths import paths
 from api_gateway_app.proxy_updates import CertificateUpdate, TokenUpdate, Update, start_telling
@@ -41,8 +42,13 @@ def proxy_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def make_proxy_process(settings: Settings) -> ChildProcess:
-    """Return the proxy, to run beside the workers. Its log and what it must be told are seen to."""
+def make_proxy_process(settings: Settings, traffic: Traffic | None) -> ChildProcess:
+    """Return the proxy, to run beside the workers. Its log and what it must be told are seen to.
+
+    Args:
+        settings: what the gateway was told.
+        traffic: counts the requests for the page; None if there is no page.
+    """
     where = paths()
     control = ProxyControl(where.control)
     start_reading(
@@ -52,6 +58,7 @@ def make_proxy_process(settings: Settings) -> ChildProcess:
             file_bytes=settings.access_log_file_bytes,
             files=settings.access_log_files,
         ),
+        traffic.note if traffic is not None else None,
     )
     updates: list[Update] = [TokenUpdate(settings.api_token, where.token_map)]
     if settings.tls_certificate:
@@ -91,7 +98,7 @@ def _upstream(prefix: str, url: str) -> dict[str, str]:
 
 
 def _options(settings: Settings) -> dict[str, str]:
-    """Return the values of what is off by default: haproxy.cfg leaves out what has none."""
+    """Return the values of what may be off: haproxy.cfg leaves out what has none."""
     options: dict[str, str] = {}
     if settings.tls_certificate:
         options |= {"TLS_PORT": str(settings.tls_port), "TLS_CERTIFICATE": str(settings.tls_certificate.path)}
@@ -99,4 +106,6 @@ def _options(settings: Settings) -> dict[str, str]:
         options["RATE_LIMIT"] = str(settings.rate_limit)
     if settings.cors_origins:
         options["CORS_ORIGINS"] = " ".join(settings.cors_origins)
+    if settings.page:
+        options["FEED_SOCKET"] = str(paths().feed)
     return options

@@ -66,15 +66,19 @@ class Replica:
     """One replica of an app, from a row of HAProxy's statistics (management guide, section 9.1).
 
     Attributes:
+        address: its address and port.
         host: its address.
         requests: how many it has got.
+        was_asked: whether a check has ended.
         is_up: whether it gets requests.
         reason: what its last check found.
     """
 
     def __init__(self, row: Mapping[str, str]) -> None:
-        self.host = row["addr"].rpartition(":")[0]
+        self.address = row["addr"]
+        self.host = self.address.rpartition(":")[0]
         self.requests = int(row["stot"])
+        self.was_asked = row["check_status"] not in {"", "INI"}
         # At its start HAProxy counts a server as up until its first check has ended.
         self.is_up = row["status"].startswith("UP") and row["check_status"] != "INI"
         self.reason = _reason(row)

@@ -29,6 +29,11 @@ class Paths:
         return self.directory / "proxy-log.sock"
 
     @property
+    def feed(self) -> Path:
+        """The socket where the page's feed is served."""
+        return self.directory / "feed.sock"
+
+    @property
     def token_map(self) -> Path:
         """The map with the token's state."""
         return self.directory / "token.map"

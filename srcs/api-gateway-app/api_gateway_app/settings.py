@@ -43,6 +43,8 @@ class Settings:
         tls_certificate: the secret file tls_certificate, with certificate, chain and key; None without HTTPS.
         rate_limit: most requests per second from one address; 0: no limit.
         cors_origins: origins whose pages may call the API in a browser.
+        page: whether `/` is the platform's page.
+        dead_letter_queue: the queue of what is no order; the page shows how many there are.
     """
 
     base: BaseSettings
@@ -62,6 +64,8 @@ class Settings:
     tls_certificate: SecretFile | None
     rate_limit: int
     cors_origins: tuple[str, ...]
+    page: bool
+    dead_letter_queue: str
 
     @classmethod
     def read(cls, env: Environment) -> Settings:
@@ -90,6 +94,8 @@ class Settings:
             tls_certificate=_certificate(env.secret_file("tls_certificate")) if tls_port else None,
             rate_limit=env.integer("RATE_LIMIT", 0, 0, 100_000),
             cors_origins=_origins(env.text("CORS_ORIGINS", "")),
+            page=env.boolean("PAGE", True),
+            dead_letter_queue=env.text("BILLING_DEAD_LETTER_QUEUE", "billing_dead_letter"),
         )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.library.apps import QUEUE, Broker
 from tests.library.gateway import StartGateway
 from tests.library.support import wait_until
 
@@ -39,6 +40,27 @@ def test_each_call_is_one_line_with_its_request_id(start_gateway: StartGateway) 
     assert line["user_agent"] == 'a "b"'
     wait_until(lambda: '"mine"' in gateway.output, "the line is in the container's log")
     assert [line] == [json.loads(line) for line in gateway.output.splitlines() if '"mine"' in line]
+
+
+def test_a_line_tells_which_order_was_accepted_and_who_has_it(
+    start_gateway: StartGateway, topology: Broker
+) -> None:
+    gateway = start_gateway(WORKERS="2")
+    gateway.wait_for_broker()
+    confirmed = gateway.post_order().json()["order_id"]
+    with topology.channel() as channel:
+        # The broker returns each order then.
+        channel.queue_delete(QUEUE)
+    kept = gateway.post_order().json()["order_id"]
+    gateway.request("POST", "/api/billing", {})
+    file = gateway.log_directory / FILE_NAME
+    wait_until(lambda: file.exists() and '"status":400' in file.read_text(), "the lines are written")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["order"] for line in lines if line["path"] == "/api/billing"] == [
+        {"id": confirmed, "outcome": "confirmed"},
+        {"id": kept, "outcome": "kept"},
+        None,
+    ]
 
 
 def test_a_line_too_long_for_the_containers_log_is_shortened_there_and_whole_in_the_file(

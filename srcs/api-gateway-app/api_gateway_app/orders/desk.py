@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
+from dataclasses import dataclass
 from typing import Final
 
 from api_gateway_app.metrics import ORDERS_PUBLISHED, ORDERS_REFUSED, ORDERS_STORED
@@ -20,6 +21,14 @@ RETRY_SECONDS: Final = 5
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedOrder:
+    """An order that is safe: its id, and whether it is kept on our disk and not on the broker's."""
+
+    order_id: str
+    is_kept: bool
+
+
 class OrderDesk:
     """Accepts orders. What `accept` returned for is safe: on the broker's disk or on ours."""
 
@@ -27,8 +36,8 @@ class OrderDesk:
         self._publisher = publisher
         self._store = store
 
-    def accept(self, order: Order, *, idempotency_key: str | None, request_id: str) -> str:
-        """Keep `order` and return its id.
+    def accept(self, order: Order, *, idempotency_key: str | None, request_id: str) -> AcceptedOrder:
+        """Keep `order`.
 
         Args:
             order: what was ordered.
@@ -41,7 +50,7 @@ class OrderDesk:
         """
         try:
             order_id = self._identify(order, idempotency_key)
-            self._keep(OrderMessage(order_id, order_body(order, order_id), request_id))
+            is_kept = self._keep(OrderMessage(order_id, order_body(order, order_id), request_id))
         except StoreUnavailable as error:
             ORDERS_REFUSED.inc()
             _logger.error("An order was refused, because it cannot be stored: %s", error)
@@ -51,7 +60,7 @@ class OrderDesk:
                 f"The order cannot be kept now. Send it again in {RETRY_SECONDS} seconds.",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             ) from error
-        return order_id
+        return AcceptedOrder(order_id, is_kept)
 
     def _identify(self, order: Order, idempotency_key: str | None) -> str:
         order_id = str(uuid.uuid4())
@@ -76,12 +85,15 @@ class OrderDesk:
             )
         return claim.order_id
 
-    def _keep(self, message: OrderMessage) -> None:
+    def _keep(self, message: OrderMessage) -> bool:
+        """Give `message` to the broker, else to the store; return whether it is in the store."""
         outcome = self._publisher.deliver(message)
         ORDERS_PUBLISHED.labels(outcome.value).inc()
-        if outcome is not Outcome.CONFIRMED:
-            self._store.keep(message)
-            ORDERS_STORED.inc()
+        if outcome is Outcome.CONFIRMED:
+            return False
+        self._store.keep(message)
+        ORDERS_STORED.inc()
+        return True
 
 
 def _digest_of_key(user_id: str, key: str) -> bytes:

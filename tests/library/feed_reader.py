@@ -1,0 +1,61 @@
+"""A reader of the page's feed, as a browser would read it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.library.gateway import Gateway
+
+
+class FeedReader:
+    """One open page."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._stream = connection.makefile("rb")
+        status_line = self._stream.readline().decode()
+        self.status = int(status_line.split(" ")[1])
+        self.headers: dict[str, str] = {}
+        while line := self._stream.readline().decode().strip():
+            name, _, value = line.partition(":")
+            self.headers[name.lower()] = value.strip()
+
+    def body(self) -> bytes:
+        """Return all that follows, until the end."""
+        return self._stream.read(int(self.headers.get("content-length", -1)))
+
+    def close(self) -> None:
+        """Let go of the connection, which stays open otherwise."""
+        self._stream.close()
+
+    def events(self) -> Iterator[tuple[str, Any]]:
+        """Give each event that comes: its name and its data."""
+        name = ""
+        for line in self._stream:
+            field, _, value = line.decode().rstrip("\n").partition(": ")
+            if field == "event":
+                name = value
+            elif field == "data":
+                yield name, json.loads(value)
+
+    def wait_for(self, name: str, condition: Callable[[Any], bool] = lambda _: True) -> Any:
+        """Return the data of the next event of this name that fulfils the condition."""
+        for each, data in self.events():
+            if each == name and condition(data):
+                return data
+        raise AssertionError(f"The feed ended before such an event: {name}")
+
+
+@contextmanager
+def open_feed(gateway: Gateway, query: str = "") -> Iterator[FeedReader]:
+    """Open a page's feed; a reader that gets nothing for ten seconds fails."""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+        connection.sendall(f"GET /feed{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        reader = FeedReader(connection)
+        try:
+            yield reader
+        finally:
+            reader.close()

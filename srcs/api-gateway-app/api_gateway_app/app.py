@@ -17,6 +17,7 @@ from api_gateway_app.orders.forwarder import Forwarder
 from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.publisher import Publisher
 from api_gateway_app.orders.store import OrderStore, StoreLimits
+from api_gateway_app.page.routes import make_page_blueprint
 from api_gateway_app.proxy_control import ProxyControl
 from api_gateway_app.proxy_paths import paths
 from api_gateway_app.settings import Settings
@@ -57,7 +58,9 @@ def create_app(settings: Settings) -> Flask:
     logging.getLogger("access").setLevel(logging.WARNING)
     init_large_bodies(app)
     app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store)))
-    app.register_blueprint(make_docs_blueprint())
+    app.register_blueprint(make_docs_blueprint(is_home=not settings.page))
+    if settings.page:
+        app.register_blueprint(make_page_blueprint())
 
     publisher.start()
     if not settings.base.candidate:

@@ -58,14 +58,16 @@ def load_openapi(path: Path = OPENAPI_FILE) -> dict[str, Any]:
     return document
 
 
-def make_docs_blueprint() -> Blueprint:
-    """Return the routes /, /openapi.json and /docs."""
+def make_docs_blueprint(*, is_home: bool) -> Blueprint:
+    """Return the routes /openapi.json and /docs, and / if nothing else is there."""
     blueprint = Blueprint("docs", __name__)
     openapi = json.dumps(load_openapi(), ensure_ascii=False, separators=(",", ":")).encode()
 
-    @blueprint.get("/")
-    def home() -> WerkzeugResponse:
-        return redirect("/docs", 302)
+    if is_home:
+
+        @blueprint.get("/")
+        def home() -> WerkzeugResponse:
+            return redirect("/docs", 302)
 
     @blueprint.get("/openapi.json")
     def openapi_json() -> Response:

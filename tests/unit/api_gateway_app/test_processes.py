@@ -62,4 +62,5 @@ def test_the_proxy_has_metrics_of_its_own(start_gateway: StartGateway, upstream:
     for _ in range(3):
         gateway.request("GET", "/api/movies")
     sample = 'haproxy_backend_http_responses_total{proxy="inventory-app",code="2xx"}'
-    assert gateway.metric(sample, of_proxy=True) == 3
+    # HAProxy counts an answer just after its client has it.
+    wait_until(lambda: gateway.metric(sample, of_proxy=True) == 3, "all three are counted")

@@ -34,6 +34,7 @@ missing_packages() {
           has_program postgres || printf 'postgresql\tPostgreSQL (for the unit tests; it need not run)\n'
         has_program haproxy || printf 'haproxy\tHAProxy 2.6 or newer (for the unit tests; it need not run)\n'
         has_program curl || printf 'curl\tcurl (for the unit tests)\n'
+        has_program chromium || printf 'chromium\tChromium (for the tests of the page)\n'
         has_program rabbitmq-server || printf 'rabbitmq-server\tRabbitMQ (for the unit tests; it need not run)\n'
         ;;
     esac

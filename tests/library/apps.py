@@ -194,10 +194,13 @@ class Broker:
         return self.take(DEAD_LETTERS)
 
     def purge(self) -> None:
-        """Empty both queues."""
-        with self.channel() as channel:
-            channel.queue_purge(QUEUE)
-            channel.queue_purge(DEAD_LETTERS)
+        """Empty both queues. A broker that a test has killed may have forgotten them (see `sync`)."""
+        try:
+            with self.channel() as channel:
+                channel.queue_purge(QUEUE)
+                channel.queue_purge(DEAD_LETTERS)
+        except pika.exceptions.ChannelClosedByBroker:
+            self.make_queues()
 
     def sync(self) -> None:
         """Make the queue itself durable before the broker is killed.

@@ -73,8 +73,9 @@ def test_a_line_too_long_for_the_containers_log_is_shortened_there_and_whole_in_
     gateway.request("GET", path, headers={"X-Request-ID": "long"})
     file = gateway.log_directory / FILE_NAME
     wait_until(lambda: file.exists() and '"long"' in file.read_text(), "the line is written")
-    [line] = [json.loads(line) for line in file.read_text().splitlines() if '"long"' in line]
-    assert line["path"] == path
+    refused, line = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (refused["status"], refused["order"]) == (400, None)
+    assert (line["path"], line["request_id"]) == (path, "long")
     wait_until(lambda: '"long"' in gateway.output, "the line is in the container's log")
     [shortened] = [line for line in gateway.output.splitlines() if '"long"' in line]
     assert len(shortened) < 4096

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pika
+import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 from tests.library.raw import Answer, ask, metric
 from tests.library.servers import PostgreSQL, RabbitMQ, free_port

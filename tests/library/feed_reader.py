@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tests.library.gateway import Gateway
+from tests.library.support import wait_until
 
 
 class FeedReader:
@@ -22,10 +23,8 @@ class FeedReader:
         while line := self._stream.readline().decode().strip():
             name, _, value = line.partition(":")
             self.headers[name.lower()] = value.strip()
-
-    def body(self) -> bytes:
-        """Return all that follows, until the end."""
-        return self._stream.read(int(self.headers.get("content-length", -1)))
+        # Of an answer that ends.
+        self.body = self._stream.read(int(self.headers.get("content-length", 0)))
 
     def close(self) -> None:
         """Let go of the connection, which stays open otherwise."""
@@ -51,11 +50,21 @@ class FeedReader:
 
 @contextmanager
 def open_feed(gateway: Gateway, query: str = "") -> Iterator[FeedReader]:
-    """Open a page's feed; a reader that gets nothing for ten seconds fails."""
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
-        connection.sendall(f"GET /feed{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-        reader = FeedReader(connection)
-        try:
-            yield reader
-        finally:
-            reader.close()
+    """Open a page's feed; a reader that gets nothing for ten seconds fails.
+
+    The feed begins a moment after the gateway: until then it is asked for again, as a page does.
+    """
+    with ExitStack() as stack:
+        readers: list[FeedReader] = []
+
+        def is_there() -> bool:
+            connection = stack.enter_context(
+                socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+            )
+            connection.sendall(f"GET /feed{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            readers.append(FeedReader(connection))
+            stack.callback(readers[-1].close)
+            return readers[-1].status != 503 or b"is not there" not in readers[-1].body
+
+        wait_until(is_there, "the feed has begun")
+        yield readers[-1]

@@ -177,7 +177,7 @@ def test_two_hundred_pages_are_served_and_one_more_is_told_why_not(gateway: Gate
             page.wait_for("state")
         refused = stack.enter_context(open_feed(gateway))
         assert refused.status == 503
-        assert "200 pages" in refused.body().decode()
+        assert "200 pages" in refused.body.decode()
         # They hold no thread: others are served, all of them at once.
         assert gateway.request("GET", "/api/movies").status == 200
         assert gateway.request("GET", "/openapi.json").status == 200
@@ -219,7 +219,7 @@ def test_the_pages_end_when_the_gateway_begins_to_stop(start_gateway: StartGatew
         feed.wait_for("state")
         os.kill(gateway.process_id, signal.SIGTERM)
         told_at = time.monotonic()
-        feed.body()
+        assert list(feed.events()), "the feed goes on until its end"
         assert time.monotonic() - told_at < 2.5
         assert gateway.wait() == 0
         assert time.monotonic() - told_at < 6

@@ -47,6 +47,11 @@ class FeedReader:
                 return data
         raise AssertionError(f"The feed ended before such an event: {name}")
 
+    def wait_for_end(self) -> None:
+        """Read until the feed ends."""
+        for _ in self.events():
+            pass
+
 
 @contextmanager
 def open_feed(gateway: Gateway, query: str = "") -> Iterator[FeedReader]:

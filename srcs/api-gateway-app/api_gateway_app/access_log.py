@@ -118,6 +118,8 @@ def _take(datagrams: list[bytes], log: AccessLog) -> list[bytes]:
         # <priority>text (RFC 5424, section 6.2.1)
         priority, _, text = datagram.rstrip(b"\n").partition(b">")
         if text.startswith(b"{"):
+            # What HAProxy could not read has no variables, and a dash in place of each.
+            text = text.replace(b',"order":-,', b',"order":null,', 1)
             lines.append(b'{"time":"%s",' % time.encode() + text[1:])
         else:
             level = logging.WARNING if int(priority[1:]) & 7 <= 4 else logging.INFO

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.library.apps import QUEUE, Broker
 from tests.library.gateway import StartGateway
+from tests.library.raw import exchange
 from tests.library.support import wait_until
 
 from api_gateway_app.access_log import FILE_NAME, AccessLog
@@ -40,6 +41,17 @@ def test_each_call_is_one_line_with_its_request_id(start_gateway: StartGateway) 
     assert line["user_agent"] == 'a "b"'
     wait_until(lambda: '"mine"' in gateway.output, "the line is in the container's log")
     assert [line] == [json.loads(line) for line in gateway.output.splitlines() if '"mine"' in line]
+
+
+def test_a_line_of_what_is_no_request_is_json_too(start_gateway: StartGateway) -> None:
+    gateway = start_gateway(WORKERS="1")
+    answer = exchange(f"http://127.0.0.1:{gateway.port}", "no request")
+    assert answer
+    assert answer.status == 400
+    file = gateway.log_directory / FILE_NAME
+    wait_until(lambda: file.exists() and file.read_text(), "the line is written")
+    line = json.loads(file.read_text())
+    assert (line["status"], line["method"], line["order"]) == (400, "-", None)
 
 
 def test_a_line_tells_which_order_was_accepted_and_who_has_it(

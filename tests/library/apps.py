@@ -287,6 +287,17 @@ class RunningApp:
 StartApp = Callable[..., AbstractContextManager[RunningApp]]
 
 
+def end(process: subprocess.Popen[Any]) -> None:
+    """Tell an app to stop, and wait for it; one that does not is killed, and the test fails."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
 @contextmanager
 def running_app(package: str, directory: Path, variables: Mapping[str, str]) -> Iterator[RunningApp]:
     """Run an app's command `serve` until the end of the block."""
@@ -321,10 +332,4 @@ def running_app(package: str, directory: Path, variables: Mapping[str, str]) -> 
         yield app
     finally:
         if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                raise
+            end(process)

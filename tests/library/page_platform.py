@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from tests.library.apps import Broker, Database, base_environment
+from tests.library.apps import Broker, Database, base_environment, end
 from tests.library.gateway import Gateway
 from tests.library.servers import free_port
 from tests.library.support import wait_until
@@ -60,14 +58,8 @@ class App:
     def stop(self) -> None:
         """Stop it, if it runs."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if process is not None:
+            end(process)
 
     def _is_ready(self) -> bool:
         try:

@@ -17,6 +17,7 @@ short_description: Waits until a container is healthy, or says why it is not
 description:
   - Waits as long as the container's own health check may take, not a fixed time, and gives up at once where
     waiting is of no use. Fails with what the health check said and the last lines of the container's log.
+  - In check mode it does not wait.
 options:
   name:
     description: Name of the container.
@@ -31,12 +32,17 @@ options:
 ENDED = ("exited", "dead", "removing", "paused")
 SECOND = 1_000_000_000
 PAUSE = 0.5
+DOCKER_SECONDS = 60
 
 
 def inspect(name: str) -> dict[str, Any] | None:
     """Return what the engine knows of a container, or nothing where there is none."""
     done = subprocess.run(
-        ["docker", "inspect", "--type", "container", name], capture_output=True, text=True, check=False
+        ["docker", "inspect", "--type", "container", name],
+        capture_output=True,
+        text=True,
+        timeout=DOCKER_SECONDS,
+        check=False,
     )
     if done.returncode:
         return None
@@ -80,6 +86,7 @@ def reason(name: str, container: dict[str, Any] | None) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        timeout=DOCKER_SECONDS,
         check=False,
     ).stdout
     return "\n".join(
@@ -93,23 +100,39 @@ def reason(name: str, container: dict[str, Any] | None) -> str:
     )
 
 
+def wait(name: str, patience: int) -> str:
+    """Wait until a container is healthy; returns nothing then, or why it is not."""
+    started = time.monotonic()
+    while True:
+        container = inspect(name)
+        found = status(container)
+        if found == "healthy":
+            return ""
+        if (
+            container is None
+            or found == "hopeless"
+            or time.monotonic() - started > limit(container, patience)
+        ):
+            return reason(name, container)
+        time.sleep(PAUSE)
+
+
 def main() -> None:
     """Entry point for Ansible."""
     module = AnsibleModule(
         argument_spec={"name": {"required": True}, "patience": {"type": "int", "default": 1}},
         supports_check_mode=True,
     )
-    name = module.params["name"]
-    started = time.monotonic()
-    while True:
-        container = inspect(name)
-        found = status(container)
-        if found == "healthy":
-            module.exit_json(changed=False)
-        waited = time.monotonic() - started
-        if container is None or found == "hopeless" or waited > limit(container, module.params["patience"]):
-            module.fail_json(msg=reason(name, container))
-        time.sleep(PAUSE)
+    # What would have started it has not.
+    if module.check_mode:
+        module.exit_json(changed=False)
+    try:
+        trouble = wait(module.params["name"], module.params["patience"])
+    except subprocess.TimeoutExpired as error:
+        trouble = f"Docker does not answer: {error}"
+    if trouble:
+        module.fail_json(msg=trouble)
+    module.exit_json(changed=False)
 
 
 if __name__ == "__main__":

@@ -34,10 +34,6 @@ options:
     default: []
     type: list
     elements: path
-  patience:
-    description: Seconds that a container may take to answer its question.
-    default: 20
-    type: int
 """
 
 RETURN = """
@@ -55,6 +51,7 @@ survey:
 SERVICE = "play-with-containers.service"
 DESCRIPTION = "play-with-containers.description"
 QUESTION = "play-with-containers.question"
+ANSWER_SECONDS = 20
 STOPPED = ("created", "exited", "dead", "removing")
 
 
@@ -78,7 +75,7 @@ def docker(*arguments: str, patience: float = 60) -> str:
     return done.stdout
 
 
-def answer(container: dict[str, Any], patience: float) -> Any:
+def answer(container: dict[str, Any], patience: float = ANSWER_SECONDS) -> Any:
     """Return what a container says about what is inside it, or nothing."""
     question = container["Config"]["Labels"].get(QUESTION)
     if not question or not container["State"]["Running"] or container["State"]["Paused"]:
@@ -117,7 +114,7 @@ def volumes_in_use(container: dict[str, Any]) -> list[str]:
     return [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
 
 
-def engine_survey(patience: float) -> dict[str, Any]:
+def engine_survey() -> dict[str, Any]:
     """Return what the engine has."""
     formats = {
         "images": ("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"),
@@ -135,7 +132,7 @@ def engine_survey(patience: float) -> dict[str, Any]:
         containers = json.loads(docker("inspect", *found["ids"])) if found["ids"] else []
         named = {container["Name"][1:]: container for container in containers}
         ours = {name: item for name, item in named.items() if SERVICE in (item["Config"]["Labels"] or {})}
-        answers = threads.map(lambda container: answer(container, patience), ours.values())
+        answers = threads.map(answer, ours.values())
         return {
             "images": dict(line.rsplit(" ", 1) for line in found["images"] if "<none>" not in line),
             "networks": found["networks"],
@@ -179,7 +176,6 @@ def main() -> None:
         argument_spec={
             "paths": {"type": "list", "elements": "path", "required": True},
             "texts": {"type": "list", "elements": "path", "default": []},
-            "patience": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
     )
@@ -197,7 +193,7 @@ def main() -> None:
             raise RuntimeError("it is not installed")
         if importlib.util.find_spec("requests") is None:
             raise RuntimeError("python3-requests, which Ansible's modules need, is not installed")
-        survey.update(engine_survey(module.params["patience"]))
+        survey.update(engine_survey())
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         survey["engine"] = str(error)
     module.exit_json(changed=False, survey=survey)

@@ -81,3 +81,16 @@ def test_a_container_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert healthy.inspect("app") is None
     assert healthy.reason("app", None) == "app is gone."
+
+
+def test_it_waits_until_a_container_is_healthy_and_no_longer_than_it_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = iter([container("starting"), container("unhealthy"), container("healthy")])
+    monkeypatch.setattr(healthy, "PAUSE", 0)
+    monkeypatch.setattr(healthy, "inspect", lambda _: next(seen))
+    assert healthy.wait("app", 1) == ""
+    monkeypatch.setattr(healthy, "inspect", lambda _: container("starting"))
+    monkeypatch.setattr(healthy, "limit", lambda *_: 0)
+    monkeypatch.setattr(healthy, "reason", lambda name, _: f"{name} is late")
+    assert healthy.wait("app", 1) == "app is late"

@@ -48,7 +48,7 @@ def put(docker: Path, *containers: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("docker")
 def test_an_engine_without_containers_has_images_and_networks() -> None:
-    assert survey.engine_survey(1) == {
+    assert survey.engine_survey() == {
         "images": {"a:1": "sha256:1"},
         "networks": ["net"],
         "containers": {},
@@ -64,7 +64,7 @@ def test_containers_of_services_are_told_from_others_which_are_told_with_what_th
         container("visitor", "paused", {"other": "label"}),
         container("bare", "exited", None),
     )
-    found = survey.engine_survey(1)
+    found = survey.engine_survey()
     assert found["foreign"] == {"visitor": ["data"], "bare": []}
     assert found["containers"] == {
         "app": {
@@ -101,7 +101,7 @@ def test_a_container_that_runs_is_asked_its_question(
     put(docker, container("app", status, labels))
     if printed is not None:
         (docker / "exec-id-of-app").write_text(printed)
-    assert survey.engine_survey(1)["containers"]["app"]["answer"] == answer
+    assert survey.engine_survey()["containers"]["app"]["answer"] == answer
 
 
 def test_a_question_that_is_not_answered_in_time_has_no_answer(docker: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_question_that_is_not_answered_in_time_has_no_answer(docker: Path) -> 
 def test_an_engine_that_does_not_answer_is_an_error_with_its_words(docker: Path) -> None:
     (docker / "docker").write_text("#!/bin/sh\necho Cannot connect >&2\nexit 1\n")
     with pytest.raises(RuntimeError, match="Cannot connect"):
-        survey.engine_survey(1)
+        survey.engine_survey()
 
 
 def test_files_are_found_below_directories_and_what_does_not_exist_is_left_out(tmp_path: Path) -> None:

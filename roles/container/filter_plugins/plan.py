@@ -116,6 +116,20 @@ def container_answers(plan: Iterable[Mapping[str, str]], survey: Mapping[str, An
     return found is not None and (found["answer"] is not None or stays)
 
 
+def planned_to(
+    services: Iterable[Mapping[str, Any]], do: str, plan: Iterable[Mapping[str, str]]
+) -> list[Mapping[str, Any]]:
+    """List the services that a plan has a step for.
+
+    Args:
+        services: entries of platform_services.
+        do: the step.
+        plan: of all services (see `container_plan`).
+    """
+    names = {step["service"] for step in plan if step["do"] == do}
+    return [service for service in services if service["name"] in names]
+
+
 def port_binding(port: Mapping[str, Any]) -> str:
     """Write a published port as Docker takes it.
 
@@ -124,6 +138,20 @@ def port_binding(port: Mapping[str, Any]) -> str:
             `address` of the machine.
     """
     return f"{port['address']}:{port.get('published_port', port['port'])}:{port['port']}"
+
+
+def first_of_each(entries: Iterable[Mapping[str, Any]], key: str) -> list[Mapping[str, Any]]:
+    """Move the first entry of each value to the front, and leave the order as it is otherwise.
+
+    Args:
+        entries: what to sort.
+        key: whose values are compared.
+    """
+    first: list[Mapping[str, Any]] = []
+    others: list[Mapping[str, Any]] = []
+    for entry in entries:
+        (others if any(entry[key] == other[key] for other in first) else first).append(entry)
+    return first + others
 
 
 def helpers_of(name: str) -> list[str]:
@@ -257,7 +285,9 @@ class FilterModule:
             "container_difference": container_difference,
             "container_plan": container_plan,
             "container_answers": container_answers,
+            "first_of_each": first_of_each,
             "helpers_of": helpers_of,
+            "planned_to": planned_to,
             "port_binding": port_binding,
             "secrets_to_write": secrets_to_write,
             "files_to_write": files_to_write,

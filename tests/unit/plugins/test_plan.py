@@ -281,3 +281,14 @@ def test_an_exchange_that_the_broker_exports_without_internal_is_not_different()
         {"exchanges": [{**exported, "type": "fanout"}]}, {"exchanges": [exchange]}
     )
     assert "different" in difference
+
+
+def test_of_the_builds_of_one_dockerfile_the_first_goes_ahead() -> None:
+    builds = [{"name": name, "of": of} for name, of in (("a", 1), ("b", 1), ("c", 2), ("d", 2), ("e", 3))]
+    assert [build["name"] for build in plan.first_of_each(builds, "of")] == ["a", "c", "e", "b", "d"]
+
+
+def test_only_services_that_a_step_is_planned_for_go_through_its_phase() -> None:
+    services = [{"name": "a"}, {"name": "b"}]
+    steps = [{"service": "b", "do": "build its image"}, {"service": "a", "do": "wait"}]
+    assert plan.planned_to(services, "build its image", steps) == [{"name": "b"}]

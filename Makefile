@@ -86,7 +86,7 @@ test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 order
 	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
 
 .PHONY: test-openapi
-test-openapi: test-environment ## the OpenAPI document with another linter, ajv, and clients generated from it (two minutes)
+test-openapi: test-environment ## the OpenAPI document with another linter, ajv, clients generated from it, and Postman (two minutes)
 	pytest tests/openapi
 
 .PHONY: test-faults
@@ -208,6 +208,10 @@ destroy: ## remove the Vagrant machine and all its data
 .PHONY: lock
 lock: ## write the hashed requirements anew from the .in files
 	scripts/compile_requirements
+
+.PHONY: postman
+postman: test-environment ## write the Postman collection anew from openapi.yaml
+	python -m tests.openapi.postman
 
 .PHONY: docs
 docs: ## write docs/variables.md anew from the roles

@@ -136,6 +136,14 @@ def test_nothing_else_is_served_beside_the_docs_page(api: Api, name: str) -> Non
     assert_problem(api.get(f"/docs/{name}"), 404)
 
 
+def test_the_docs_page_leads_to_a_postman_collection_to_download(api: Api) -> None:
+    assert "(/docs/postman.json)" in api.get("/openapi.json").json()["info"]["description"]
+    response = api.get("/docs/postman.json")
+    assert response.status_code == 200
+    assert response.headers["Content-Disposition"].startswith("attachment; filename=play-with-containers.")
+    assert "v2.1.0" in response.json()["info"]["schema"]
+
+
 def test_who_has_the_openapi_document_already_does_not_get_it_again(api: Api) -> None:
     tag = api.get("/openapi.json").headers["ETag"]
     again = api.get("/openapi.json", headers={"If-None-Match": tag})

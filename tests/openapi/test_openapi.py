@@ -19,7 +19,8 @@ from tests.library.document_values import (
     with_values,
 )
 from tests.library.settings import ROOT
-from tests.openapi.conftest import DIRECTORY, HERE, Platform, run
+from tests.openapi.conftest import Platform
+from tests.openapi.tools import DIRECTORY, HERE, run
 
 from api_gateway_app.docs import load_openapi
 

@@ -1,4 +1,4 @@
-"""The API's description: /openapi.json, and /docs, a page to read and try it.
+"""The API's description: /openapi.json, /docs, a page to read and try it, and a Postman collection.
 
 The page is Swagger UI from the PyPI package flask-swagger-ui: only its files are used, served from
 here. The Content-Security-Policy lets the page load from, and talk to, this site only.
@@ -16,6 +16,8 @@ from flask import Blueprint, Response, abort, redirect, request, send_from_direc
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 OPENAPI_FILE: Final = Path(__file__).parent.parent / "openapi.yaml"
+# Made of it by tests/openapi/postman.py.
+_POSTMAN_FILE: Final = OPENAPI_FILE.with_name("postman.json")
 _ASSETS: Final = Path(str(files("flask_swagger_ui"))) / "dist"
 _SERVED: Final = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
 _DAY_SECONDS: Final = 24 * 60 * 60
@@ -87,6 +89,15 @@ def make_docs_blueprint(*, is_home: bool) -> Blueprint:
     @blueprint.get("/docs/start.js")
     def start() -> Response:
         return _as_asset(Response(_START, content_type="text/javascript; charset=utf-8"))
+
+    @blueprint.get("/docs/postman.json")
+    def postman() -> Response:
+        name = "play-with-containers.postman_collection.json"
+        return _as_asset(
+            send_from_directory(
+                _POSTMAN_FILE.parent, _POSTMAN_FILE.name, as_attachment=True, download_name=name
+            )
+        )
 
     @blueprint.get("/docs/<name>")
     def asset(name: str) -> Response:

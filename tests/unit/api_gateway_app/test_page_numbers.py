@@ -52,6 +52,10 @@ def test_the_page_itself_is_not_counted() -> None:
     assert (tally.requests, tally_of_home.requests) == (0, 0)
 
 
+def test_what_the_lab_looks_for_is_not_counted() -> None:
+    assert taken(line("inventory-app").replace(b"mine", b"the-lab")).requests == 0
+
+
 def test_what_is_no_such_line_is_not_counted() -> None:
     assert taken(b"", b"{}", b'{"path":"/%22status%22:200"}', b"\xff\xfe").requests == 0
 

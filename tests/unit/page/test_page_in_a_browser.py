@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -188,6 +191,110 @@ def test_a_bad_message_is_seen_among_the_dead_letters(open_page: Any, platform: 
     expect(page.locator("[data-strip=dead_letters]")).to_have_text("0")
     platform.broker.put(b"no order")
     expect(page.locator("[data-strip=dead_letters]")).to_have_text("1")
+
+
+def test_a_restore_is_seen_in_the_catalogue(open_page: Any, platform: Platform) -> None:
+    add(platform, "Metropolis")
+    page = open_page("lab")
+    steps = page.locator("#experiment-restore li")
+    expect(steps.nth(1)).to_have_class("")
+    with page.expect_response("**/api/movies?title=*"):
+        pass
+    # The command of the step.
+    title = re.search(r'"title": "(.+?)"', steps.nth(1).locator("code").inner_text())
+    assert title is not None
+    add(platform, title[1])
+    expect(steps.nth(1)).to_have_class("done")
+    # The database of before the restore is kept.
+    platform.movies.execute("CREATE TABLE kept AS TABLE movies")
+    platform.movies.execute("TRUNCATE movies")
+    expect(steps.nth(2)).to_have_class("done")
+    # Another one with this title is not the same one.
+    add(platform, title[1])
+    with page.expect_response("**/api/movies?title=*"):
+        pass
+    expect(steps.nth(3)).to_have_class("")
+    platform.movies.execute("TRUNCATE movies")
+    platform.movies.execute("INSERT INTO movies OVERRIDING SYSTEM VALUE SELECT * FROM kept")
+    platform.movies.execute("DROP TABLE kept")
+    expect(steps.nth(3)).to_have_class("done")
+
+
+def test_the_lab_looks_at_the_catalogue_only_while_it_is_open(open_page: Any) -> None:
+    page = open_page("lab")
+    with page.expect_response("**/api/movies?title=*"):
+        pass
+    page.get_by_role("link", name="Map").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_function(
+        "start => performance.now() > start + 5000", arg=page.evaluate("performance.now()")
+    )
+    assert asked == []
+
+
+def tell(page: Any, *states: dict[str, Any]) -> None:
+    """Have the page read these states in place of the feed: one each time that it asks, the last for ever."""
+    left = list(states)
+
+    def answer(route: Any) -> None:
+        state = left.pop(0) if len(left) > 1 else left[0]
+        body = f"event: state\ndata: {json.dumps(state)}\n\n"
+        route.fulfill(body=body, content_type="text/event-stream")
+
+    page.route("**/feed", answer)
+
+
+def state_of(*replicas: bool, candidates: Sequence[str] = ()) -> dict[str, Any]:
+    """A state of the feed, of which only inventory-app is of interest."""
+    service = {"status": "up", "reason": "", "replicas": list(replicas)}
+    names = ("inventory-app", "inventory-database", "billing-app", "billing-database", "rabbitmq")
+    numbers = dict.fromkeys(("waiting", "consumers", "dead_letters", "kept"), 0)
+    return {"services": dict.fromkeys(names, service), "candidates": list(candidates), **numbers}
+
+
+SERVES = state_of(True)
+IS_TRIED = state_of(True, candidates=["inventory-app"])
+
+
+@pytest.mark.parametrize(
+    ("states", "is_refused"),
+    [
+        pytest.param([SERVES, IS_TRIED, SERVES], True, id="refused"),
+        pytest.param([SERVES, IS_TRIED, SERVES, state_of(True, True), SERVES], False, id="it took over"),
+        pytest.param([SERVES, IS_TRIED, state_of(False), SERVES], False, id="the old one failed"),
+        pytest.param([SERVES], False, id="nothing was tried"),
+    ],
+)
+def test_a_version_that_is_refused_is_seen(
+    open_page: Any, states: list[dict[str, Any]], is_refused: bool
+) -> None:
+    page = open_page("lab")
+    page.clock.install()
+    tell(page, *states)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+
+    def feeds() -> int:
+        return sum(url.endswith("/feed") for url in asked)
+
+    while feeds() <= len(states):
+        page.clock.run_for(1000)
+    page.clock.run_for(16_000)
+    until = feeds() + 2
+    while feeds() < until:
+        page.clock.run_for(1000)
+    step = page.locator("#experiment-update li").nth(1)
+    expect(step).to_have_class("done" if is_refused else "")
+
+
+def test_the_map_says_that_a_version_is_tried(open_page: Any) -> None:
+    page = open_page()
+    tell(page, IS_TRIED)
+    page.reload()
+    expect(box(page, "inventory-app")).to_contain_text("A new version is being tried.")
+    expect(box(page, "billing-app")).not_to_contain_text("A new version is being tried.")
 
 
 def test_an_order_of_curl_is_followed_by_its_id(open_page: Any, platform: Platform) -> None:

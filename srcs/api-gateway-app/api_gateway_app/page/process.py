@@ -8,7 +8,9 @@ import threading
 import time
 from typing import Final
 
+from api_gateway_app.health import BILLING, INVENTORY
 from api_gateway_app.orders.store import OrderStore
+from api_gateway_app.page.candidates import Candidates
 from api_gateway_app.page.queues import Queues
 from api_gateway_app.page.services import Services
 from api_gateway_app.page.traffic import Traffic
@@ -44,6 +46,7 @@ def _run(settings: Settings, traffic: Traffic, heartbeat: Heartbeat) -> None:
         watch = Watch(
             traffic,
             Services(settings, ProxyControl(paths().control)),
+            Candidates({INVENTORY: settings.inventory_service_url, BILLING: settings.billing_service_url}),
             Queues(settings.broker, settings.dead_letter_queue),
             OrderStore(settings.orders_directory),
             paths().feed,

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from api_gateway_app.health import BILLING, INVENTORY
 from api_gateway_app.orders.store import OrderStore, StoreUnavailable
+from api_gateway_app.page.candidates import Candidates
 from api_gateway_app.page.feed import Feed, Page, event
 from api_gateway_app.page.history import NUMBERS, POINT_SECONDS, History
 from api_gateway_app.page.orders import Orders, OrderSteps
@@ -49,6 +50,7 @@ class Watch:
     Args:
         traffic: what the access log told.
         services: asks the proxy and the apps.
+        candidates: asks whether new versions are tried.
         queues: asks the broker.
         store: where the gateway keeps orders.
         socket: where the feed is served.
@@ -59,6 +61,7 @@ class Watch:
         self,
         traffic: Traffic,
         services: Services,
+        candidates: Candidates,
         queues: Queues,
         store: OrderStore,
         socket: Path,
@@ -66,6 +69,7 @@ class Watch:
     ) -> None:
         self._traffic = traffic
         self._services = services
+        self._candidates = candidates
         self._queues = queues
         self._store = store
         self._heartbeat = heartbeat
@@ -75,6 +79,7 @@ class Watch:
         self._health = {
             name: Service(UNKNOWN) for name in (INVENTORY, INVENTORY_DATABASE, BILLING, BILLING_DATABASE)
         }
+        self._tried: list[str] = []
         self._queue: QueueSample | None = None
         self._kept: int | None = None
         self._told: bytes = b""
@@ -87,6 +92,7 @@ class Watch:
             looks = [
                 self._every(LOOK_SECONDS, self._look_at_apps),
                 self._every(DATABASES_SECONDS, self._look_at_databases),
+                self._every(LOOK_SECONDS, self._look_at_candidates),
                 self._every(LOOK_SECONDS, self._look_at_queue),
                 self._every(LOOK_SECONDS, self._look_at_store),
                 self._every(LOOK_SECONDS, self._ask_orders),
@@ -118,6 +124,10 @@ class Watch:
     async def _look_at_databases(self) -> None:
         if self._feed.pages:
             self._health |= await self._services.look_at_databases()
+
+    async def _look_at_candidates(self) -> None:
+        if self._feed.pages:
+            self._tried = await self._candidates.look()
 
     async def _look_at_queue(self) -> None:
         sample = await in_thread(self._queues.ask)
@@ -203,6 +213,7 @@ class Watch:
         services = self._health | of_broker(self._queues.trouble())
         return {
             "services": {name: service.as_dict() for name, service in services.items()},
+            "candidates": self._tried,
             "waiting": waiting,
             "consumers": self._queue.consumers if self._queue else None,
             "dead_letters": dead_letters,

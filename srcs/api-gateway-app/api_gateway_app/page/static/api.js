@@ -42,17 +42,17 @@ async function troubleOf(response) {
 }
 
 // Returns the JSON answer. Throws Trouble, or an AbortError where `signal` says so.
-export async function call(method, path, body, { signal } = {}) {
+export async function call(method, path, body, { signal, id } = {}) {
   for (;;) {
-    const response = await send(method, path, body, signal);
+    const response = await send(method, path, body, signal, id);
     if (response.status === 401 && (await askForToken(sessionStorage.getItem(TOKEN_KEY) !== null))) continue;
     if (!response.ok) throw await troubleOf(response);
     return { answer: await response.json(), requestId: response.headers.get("X-Request-ID") };
   }
 }
 
-async function send(method, path, body, signal) {
-  const headers = {};
+async function send(method, path, body, signal, id) {
+  const headers = id ? { "X-Request-ID": id } : {};
   const token = sessionStorage.getItem(TOKEN_KEY);
   if (token && method !== "GET") headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";

@@ -32,6 +32,7 @@ export function makeMap(feed) {
 
   feed.addEventListener("state", ({ detail: state }) => {
     for (const [name, service] of Object.entries(state.services)) boxes[name]?.show(service);
+    for (const name of BOXES) boxes[name].mark(state.candidates.includes(name));
     queue.show(state.waiting);
     dead.show(state.dead_letters);
     kept.show(state.kept);
@@ -75,10 +76,12 @@ class Box {
   constructor(name) {
     this.status = h("p", { class: "status" });
     this.reason = h("p", { class: "reason", lang: "en" });
+    this.trial = h("p", { class: "trial" });
     this.replicas = h("p", { class: "replicas" });
     const title = name === "clients" ? t("map.clients.name") : name;
     this.element = h("article", { class: "box", id: `box-${name}`, "data-status": "unknown" },
-      h("h3", {}, title), h("p", { class: "role" }, t(`map.${name}`)), this.status, this.replicas, this.reason);
+      h("h3", {}, title), h("p", { class: "role" }, t(`map.${name}`)), this.status, this.replicas, this.reason,
+      this.trial);
   }
 
   show({ status, reason = "", replicas = [] }) {
@@ -90,6 +93,10 @@ class Box {
     const count = t("map.replicas", { up: replicas.filter(Boolean).length, all: replicas.length });
     this.replicas.replaceChildren(...shown.map((isUp) => h("span", { class: isUp ? "up" : "" })));
     if (shown.length) this.replicas.append(h("span", { class: "count" }, count));
+  }
+
+  mark(isTried) {
+    setText(this.trial, isTried ? t("map.trial") : "");
   }
 }
 

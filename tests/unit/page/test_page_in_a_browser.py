@@ -297,6 +297,32 @@ def test_the_map_says_that_a_version_is_tried(open_page: Any) -> None:
     expect(box(page, "billing-app")).not_to_contain_text("A new version is being tried.")
 
 
+def test_a_large_catalogue_costs_the_page_no_more_than_a_small_one(
+    open_page: Any, platform: Platform
+) -> None:
+    platform.movies.execute(
+        "INSERT INTO movies (title, description) SELECT 'Film ' || n, '' FROM generate_series(1, 20000) AS n"
+    )
+    page = open_page("shop")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    rows = page.locator(".catalogue li")
+    expect(rows).to_have_count(20)
+    for number in range(1, 6):
+        page.get_by_role("button", name="Next").click()
+        expect(rows.locator("h3").first).to_have_text(f"Film {number * 20 + 1}")
+    expect(rows).to_have_count(20)
+    elements = page.evaluate("document.querySelectorAll('*').length")
+    assert elements < 800
+    asked.clear()
+    # Ten letters, and the list is asked for once they are there.
+    page.get_by_role("searchbox").press_sequentially("film 19999", delay=30)
+    expect(rows).to_have_count(1)
+    asked = [url for url in asked if "/api/" in url]
+    assert len(asked) <= 2
+    assert all("limit=20&" in url for url in asked)
+
+
 def test_an_order_of_curl_is_followed_by_its_id(open_page: Any, platform: Platform) -> None:
     page = open_page()
     answer = platform.gateway.request("POST", "/api/billing", ORDER, {"X-Request-ID": "from-curl <b>"})

@@ -117,6 +117,10 @@ bench-backup: test-environment ## how long a backup and a restore of a million m
 status: ## what runs, and its health [FORMAT=text|json]
 	@$(ANSWER) ansible/status.yml
 
+.PHONY: watch
+watch: ## the same live, as the page shows it: health, queue, orders; Ctrl-C ends it [URL=http://localhost:3000] [GATEWAY_PORT=3000]
+	@python scripts/watch.py $(call option,URL,url)
+
 .PHONY: logs
 logs: ## the last lines of SERVICE=NAME [TAIL=100] [FOLLOW=1 goes on showing new ones]
 	@$(if $(FOLLOW),scripts/follow_logs,$(ANSWER) ansible/logs.yml)

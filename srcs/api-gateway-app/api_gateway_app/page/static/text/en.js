@@ -44,8 +44,8 @@ export default {
   "strip.kept": "Kept orders:",
   "state.up": "Everything is up.",
   "state.down": "Down: {names}.",
-  "state.kept": "{count} orders are kept on the gateway until the broker takes them.",
-  "state.waiting": "{count} orders wait in the queue for billing-app.",
+  "state.kept": "Kept on the gateway until the broker takes them: {count}.",
+  "state.waiting": "Orders that wait for it in the queue: {count}.",
 
   "orders.title": "Recent orders",
   "orders.none": "No order since the gateway started. Place one in the shop, or with curl.",

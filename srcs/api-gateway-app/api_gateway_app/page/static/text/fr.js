@@ -44,8 +44,8 @@ export default {
   "strip.kept": "Commandes gardées :",
   "state.up": "Tout est en service.",
   "state.down": "Hors service : {names}.",
-  "state.kept": "La passerelle garde {count} commandes jusqu'à ce que le courtier les prenne.",
-  "state.waiting": "{count} commandes attendent billing-app dans la file.",
+  "state.kept": "Gardées par la passerelle jusqu'à ce que le courtier les prenne : {count}.",
+  "state.waiting": "Commandes qui l'attendent dans la file : {count}.",
 
   "orders.title": "Commandes récentes",
   "orders.none": "Aucune commande depuis le démarrage de la passerelle. Passez-en une dans la boutique, ou avec curl.",

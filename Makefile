@@ -217,6 +217,10 @@ lock: ## write the hashed requirements anew from the .in files
 postman: test-environment ## write the Postman collection anew from openapi.yaml
 	python -m tests.openapi.postman
 
+.PHONY: screenshots
+screenshots: ## take the pictures of the page anew, from the running platform; stops billing-app for some seconds [URL=http://localhost:3000] [GATEWAY_PORT=3000]
+	python scripts/screenshots.py $(call option,URL,url)
+
 .PHONY: docs
 docs: ## write docs/variables.md anew from the roles
 	python scripts/generate_docs.py

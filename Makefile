@@ -154,32 +154,20 @@ backup: ## back up both databases (docs/backups.md) [DRAIN=1 first waits until n
 	@$(OPERATE) ansible/backup.yml
 
 .PHONY: restore
-restore: ## restore both databases, or one, FROM=BACKUP, a directory here or a date on the machine [DATABASE=movies] [KEY=FILE decrypts] [CONFIRM=yes] [BREAK_LOCK=yes]
+restore: ## restore both databases, or one, FROM=BACKUP, a directory here or a date on the machine, or to TIME='2026-11-24 12:00:00+00' [DATABASE=movies] [KEY=FILE decrypts] [CONFIRM=yes] [BREAK_LOCK=yes]
 	@$(OPERATE) ansible/restore.yml
 
 .PHONY: restore-undo
-restore-undo: ## put back the databases of before the last restore [DATABASE=movies] [BREAK_LOCK=yes]
+restore-undo: ## put back what the databases served before the last restore [DATABASE=movies] [CONFIRM=yes] [BREAK_LOCK=yes]
 	@$(OPERATE) ansible/restore_undo.yml
 
 .PHONY: restore-discard
-restore-discard: ## remove the databases of before restores for good [DATABASE=movies] [CONFIRM=yes] [BREAK_LOCK=yes]
+restore-discard: ## remove for good what restores and upgrades have kept [DATABASE=movies] [CONFIRM=yes] [BREAK_LOCK=yes]
 	@$(OPERATE) ansible/restore_discard.yml
 
 .PHONY: update-base
 update-base: ## take the current Debian packages into all images, and roll them out [BREAK_LOCK=yes]
 	@$(OPERATE) ansible/update_base.yml
-
-.PHONY: restore-to
-restore-to: ## DATABASE=movies or orders becomes what it was at TIME='2026-11-24 12:00:00+00' (docs/point-in-time.md) [CONFIRM=yes] [BREAK_LOCK=yes]
-	@$(OPERATE) ansible/restore_to.yml
-
-.PHONY: restore-to-undo
-restore-to-undo: ## DATABASE=movies serves again what it served before `make restore-to` [CONFIRM=yes] [BREAK_LOCK=yes]
-	@$(OPERATE) ansible/restore_to_undo.yml
-
-.PHONY: restore-to-discard
-restore-to-discard: ## what DATABASE=movies served before `make restore-to` is removed for good [CONFIRM=yes] [BREAK_LOCK=yes]
-	@$(OPERATE) ansible/restore_to_discard.yml
 
 .PHONY: upgrade-postgres
 upgrade-postgres: ## the databases, or one, become what postgres_major says; the old data is kept [DATABASE=movies] [CONFIRM=yes] [BREAK_LOCK=yes]

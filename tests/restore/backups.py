@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,29 +58,20 @@ class Backups:
         )
         assert self.state() == before
 
-    def undo(self, **variables: Any) -> Result:
+    def undo(self) -> Result:
         """Put back what was before the last restore."""
-        return self._operator.run("ansible/restore_undo.yml", **variables)
+        return self._operator.run("ansible/restore_undo.yml", confirm="yes")
 
     def discard(self) -> Result:
-        """Remove what restores have put aside."""
+        """Remove what restores have kept."""
         return self._operator.run("ansible/restore_discard.yml", confirm="yes")
 
-    def rows(self, database: str, name: str | None = None) -> dict[str, str]:
-        """Give every row of a database's table as text, by its key.
-
-        Args:
-            database: movies or orders.
-            name: the database to look into, where it is one that was put aside; nobody may connect to it.
-        """
+    def rows(self, database: str) -> dict[str, str]:
+        """Give every row of a database's table as text, by its key."""
         container, table, key = DATABASES[database]
-        if name is not None:
-            self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         # One line for each row: Python need not hold one document of them all.
         query = f"SELECT json_build_array({key}, {table}::text) FROM {table}"  # noqa: S608
-        answer = self._node.packed(f'{self._psql(container, name or database)} -c "{query}"')
-        if name is not None:
-            self.execute(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        answer = self._node.packed(f'{self._psql(container, database)} -c "{query}"')
         # Not splitlines: it also splits at U+0085 and U+2028, which may stand in a text.
         return {str(key): row for key, row in map(json.loads, filter(None, answer.split("\n")))}
 
@@ -95,24 +87,20 @@ class Backups:
         self._node.run(f"echo {encoded} | base64 -d | {self._psql(DATABASES[database][0], name)}")
 
     def kept(self, database: str) -> list[str]:
-        """List the databases that restores and their undoing have put aside, the oldest first."""
-        return [
-            name for name in self._databases(DATABASES[database][0]) if name.startswith(f"{database}_before_")
-        ]
+        """List the clusters on a database's volume that are not the one that is served."""
+        volume = f"$(docker volume inspect -f '{{{{.Mountpoint}}}}' {DATABASES[database][0]})"
+        served = self._node.run(f"readlink {volume}/current-15 || echo main").strip()
+        found = self._node.run(f"ls {volume}").split()
+        return [name for name in found if name.startswith(("main", "restored-")) and name != served]
 
-    def unfinished(self, name: str = "") -> list[str]:
-        """List what half a backup or half a restore would leave; or only what has this name."""
-        databases = [
-            name
-            for container, *_ in DATABASES.values()
-            for name in self._databases(container)
-            if name.endswith("_restoring")
-        ]
-        files = self._node.run(
+    def unfinished(self) -> list[str]:
+        """List what half a backup or half a restore would leave."""
+        return self._node.run(
             f"find {ON_THE_MACHINE} {ON_THE_MACHINE}-outgoing -mindepth 1 -maxdepth 1 "
-            "\\( -name '*.partial' -o -name incoming -o -path '*outgoing*' \\) 2>/dev/null || true"
+            "\\( -name '*.partial' -o -name incoming -o -path '*outgoing*' \\) 2>/dev/null || true; "
+            "docker ps --all --format '{{.Names}}' --filter name=-restore$; "
+            "docker volume ls --quiet --filter name=-restore$"
         ).split()
-        return [left for left in databases + files if name in left]
 
     def on_the_machine(self, directory: str = ON_THE_MACHINE) -> list[str]:
         """List the machine's backups, the oldest first."""
@@ -122,22 +110,13 @@ class Backups:
         return {"backup_local_directory": str(self.copies), **variables}
 
     def state(self) -> object:
-        """Give what a restore would change: the databases with their identities, and the containers."""
+        """Give what a restore would change: when each container started, and what is on the volumes."""
+        names = ("billing-app", "inventory-app", *(container for container, *_ in DATABASES.values()))
         return (
-            [self._oids(container) for container, *_ in DATABASES.values()],
-            {
-                name: item["State"]["StartedAt"]
-                for name, item in self._node.inspect("billing-app", "inventory-app").items()
-            },
+            {name: item["State"]["StartedAt"] for name, item in self._node.inspect(*names).items()},
+            {database: self.kept(database) for database in DATABASES},
             self.unfinished(),
         )
-
-    def _oids(self, container: str) -> Any:
-        query = "SELECT json_object_agg(datname, oid) FROM pg_database"
-        return self._node.psql(container, self._administrator, "template1", query)
-
-    def _databases(self, container: str) -> list[str]:
-        return sorted(self._oids(container), key=lambda name: (name.rpartition("_")[2], name))
 
     def _psql(self, container: str, name: str) -> str:
         return (
@@ -159,3 +138,13 @@ def flip_bit(path: Path, position: int) -> None:
         (byte,) = stream.read(1)
         stream.seek(position)
         stream.write(bytes([byte ^ 1]))
+
+
+def rewrite(backup: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the manifest, and give it the right checksum: somebody did it on purpose."""
+    path = backup / "manifest.json"
+    values = json.loads(path.read_text())
+    del values["sha256"]
+    change(values)
+    values["sha256"] = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(values))

@@ -49,7 +49,7 @@ class PointInTime:
     def restore(self, database: str, moment: str, **variables: Any) -> Result:
         """Bring a database back to a moment."""
         return self._operator.run(
-            "ansible/restore_to.yml",
+            "ansible/restore.yml",
             **{**self._without_question, "operate_database": database, "operate_time": moment, **variables},
         )
 
@@ -57,7 +57,7 @@ class PointInTime:
         """Try to, which must be refused before anything is touched."""
         before = self.serves(database)
         self._operator.refused(
-            "ansible/restore_to.yml",
+            "ansible/restore.yml",
             *mentions,
             **{**self._without_question, "operate_database": database, "operate_time": moment, **variables},
         )
@@ -68,7 +68,7 @@ class PointInTime:
         """Bring a database back to a moment, and kill the run when a condition holds."""
         self._operator.kill_when(
             condition,
-            "ansible/restore_to.yml",
+            "ansible/restore.yml",
             **self._without_question,
             operate_database=database,
             operate_time=moment,
@@ -77,13 +77,13 @@ class PointInTime:
     def undo(self, database: str) -> Result:
         """Put back what was served before the last restore."""
         return self._operator.run(
-            "ansible/restore_to_undo.yml", **self._without_question, operate_database=database
+            "ansible/restore_undo.yml", **self._without_question, operate_database=database
         )
 
     def discard(self, database: str) -> Result:
         """Remove what was served before the last restore."""
         return self._operator.run(
-            "ansible/restore_to_discard.yml", **self._without_question, operate_database=database
+            "ansible/restore_discard.yml", **self._without_question, operate_database=database
         )
 
     def upgrade(self, database: str, **variables: Any) -> Result:

@@ -61,7 +61,7 @@ def test_the_next_major_version_has_every_row_and_account_and_one_can_go_back(
     assert found["failing_since"] is None
     moment = pitr.now("orders")
     third = order(api)
-    pitr.refused("orders", moment, "make restore-to-discard", postgres_major=NEXT)
+    pitr.refused("orders", moment, "make restore-discard", postgres_major=NEXT)
 
     # The image of before does not serve what was left behind.
     pitr.site_fails("nothing was touched", service="billing-database")

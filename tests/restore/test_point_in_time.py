@@ -87,7 +87,7 @@ def test_orders_come_back_to_a_moment_between_two_of_them_while_others_are_accep
     api.stored_order(load.orders[-1])
     third = order(api)
 
-    pitr.refused("orders", moment, "still keeps", "make restore-to-undo", "make restore-to-discard")
+    pitr.refused("orders", moment, "still keeps", "make restore-undo", "make restore-discard")
 
     undone = pitr.undo("orders")
     assert " of orders were stored since" in undone.text
@@ -155,10 +155,8 @@ def test_a_moment_that_cannot_be_restored_is_refused_with_those_that_can(pitr: P
 
 def test_a_database_that_is_not_archived_or_none_is_refused(pitr: PointInTime, operator: Operator) -> None:
     moment = pitr.now("orders")
-    operator.refused(
-        "ansible/restore_to.yml", "is not archived", operate_database="orders", operate_time=moment
-    )
-    operator.refused("ansible/restore_to.yml", "choose one of movies, orders", operate_database="ordes")
+    operator.refused("ansible/restore.yml", "is not archived", operate_database="orders", operate_time=moment)
+    operator.refused("ansible/restore.yml", "There is no database ordes", operate_database="ordes")
     operator.refused("site.yml", "cannot be archived", postgres_archive=["rabbitmq"])
 
 
@@ -264,7 +262,9 @@ def test_a_lost_volume_comes_back_from_the_archive(pitr: PointInTime, api: Api, 
     orders = [order(api) for _ in range(3)]
     node.run("docker exec billing-database archive-now")
     node.run("docker rm -f billing-database && docker volume rm billing-database")
-    pitr.site_fails("is of other data", "make restore-to DATABASE=orders", service="billing-database")
+    pitr.site_fails(
+        "is of other data", "make restore DATABASE=orders TIME=latest", service="billing-database"
+    )
     pitr.restore("orders", "latest")
     assert all(is_stored(api, one) for one in orders)
     pitr.discard("orders")

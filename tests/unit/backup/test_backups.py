@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ import pytest
 from plugin_loader import load_plugin
 
 from platform_backup import job
+from platform_backup.kept import kept_on
 from platform_backup.manifest import (
     DatabaseDump,
     Manifest,
@@ -153,6 +154,20 @@ def test_too_little_room_is_a_sentence_with_what_is_there(tmp_path: Path) -> Non
     assert size(1536) == "2 KiB"
 
 
+def test_what_a_restore_has_kept_is_found_on_the_volume(tmp_path: Path) -> None:
+    for name in ("main", "restored-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "PG_VERSION").write_text("15\n")
+    assert kept_on(tmp_path, "movies") == []
+    (tmp_path / "previous").symlink_to("main")
+    (tmp_path / "current-15").symlink_to("restored-1")
+    assert [item["name"] for item in kept_on(tmp_path, "movies")] == ["movies"]
+    # A change was cut off between its two links.
+    (tmp_path / "previous").unlink()
+    (tmp_path / "previous").symlink_to("restored-1")
+    assert kept_on(tmp_path, "movies") == []
+
+
 @pytest.fixture
 def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A directory of jobs of the test's own; what runs in it is ended."""
@@ -161,17 +176,27 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     job.stop()
 
 
-@pytest.mark.usefixtures("jobs")
-def test_a_job_tells_its_progress_waits_and_gives_its_result() -> None:
+def wait_for(path: Path) -> Callable[[job.Job], dict[str, object]]:
+    """Give work that goes on until a file is there."""
+
     def work(running: job.Job) -> dict[str, object]:
-        running.wait("something", 60, lambda: None)
+        running.progress("something")
+        while not path.exists():
+            time.sleep(0.01)
         return {"answer": 42}
 
+    return work
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_job_tells_its_progress_and_gives_its_result(tmp_path: Path) -> None:
+    work = wait_for(tmp_path / "go on")
     job.start(work, limit_seconds=60, take_over=False)
-    assert job.watch(30) | {"process": 0} == {"state": "waiting", "process": 0, "progress": "something"}
+    while (state := job.watch(0.01))["progress"] != "something":
+        assert state["state"] == "running"
     with pytest.raises(BackupProblem, match="Another backup or restore is at work"):
         job.start(work, limit_seconds=60, take_over=False)
-    job.Job().go_on()
+    (tmp_path / "go on").touch()
     assert job.watch(30)["result"] == {"answer": 42}
 
 
@@ -181,25 +206,21 @@ def test_a_job_that_is_told_to_end_undoes_what_it_did(tmp_path: Path) -> None:
 
     def work(running: job.Job) -> dict[str, object]:
         try:
-            running.wait("something", 60, lambda: None)
+            return wait_for(tmp_path / "never")(running)
         finally:
             undone.touch()
-        return {}
 
     job.start(work, limit_seconds=60, take_over=False)
-    assert job.watch(30)["state"] == "waiting"
     job.start(work, limit_seconds=60, take_over=True)
     assert undone.exists()
-    assert job.watch(30)["state"] == "waiting"
+    assert job.watch(0)["state"] == "running"
     job.stop()
     assert job.watch(30)["error"] == "It was told to end, and was undone."
 
 
 @pytest.mark.usefixtures("jobs")
-def test_a_job_that_is_killed_or_fails_or_takes_too_long_says_so() -> None:
-    def wait(running: job.Job) -> dict[str, object]:
-        running.wait("something", 60, lambda: None)
-        return {}
+def test_a_job_that_is_killed_or_fails_or_takes_too_long_says_so(tmp_path: Path) -> None:
+    wait = wait_for(tmp_path / "never")
 
     def fail(_: job.Job) -> dict[str, object]:
         raise BackupProblem("It cannot be done.")
@@ -208,18 +229,14 @@ def test_a_job_that_is_killed_or_fails_or_takes_too_long_says_so() -> None:
         raise ZeroDivisionError
 
     job.start(wait, limit_seconds=60, take_over=False)
-    os.kill(job.watch(30)["process"], signal.SIGKILL)
-    while (state := job.watch(1))["state"] == "waiting":
-        pass
-    assert "was killed. Run it again." in state["error"]
+    os.kill(job.watch(0)["process"], signal.SIGKILL)
+    assert "was killed. Run it again." in job.watch(30)["error"]
     job.start(fail, limit_seconds=60, take_over=False)
     assert job.watch(30)["error"] == "It cannot be done."
     job.start(break_down, limit_seconds=60, take_over=False)
     assert "The program itself failed: ZeroDivisionError()" in job.watch(30)["error"]
     job.start(wait, limit_seconds=1, take_over=False)
-    while (state := job.watch(1))["state"] == "waiting":
-        pass
-    assert "longer than 1 s" in state["error"]
+    assert "longer than 1 s" in job.watch(30)["error"]
 
 
 packer = load_plugin("roles/backup/lookup_plugins/packed_program.py")

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from platform_backup import create, job, machine_lock, names, put_aside, restore, schedule, share
+from platform_backup import create, job, kept, machine_lock, restore, schedule, share
 from platform_backup.manifest import Manifest, check_files
 from platform_backup.problem import BackupProblem
 from platform_backup.settings import Settings
 from platform_backup.store import Store
-
-_WAIT_SECONDS: Final = 300.0
 
 
 def main(arguments: list[str]) -> int:
@@ -44,9 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("scheduled", _scheduled, "make a backup, as the timer does")
     for name, work, text in (
         ("create", _create, "begin a backup"),
-        ("restore", _restore, "begin a restore; the key of an encrypted backup is read from standard input"),
-        ("undo", _undo, "begin to put back what was before a restore"),
-        ("discard", _discard, "begin to remove what was kept from before restores"),
+        ("load", _load, "begin to fill the servers beside those that serve; the key is the standard input"),
     ):
         command = add(name, partial(_start, work), text)
         command.add_argument("--take-over", action="store_true", help="end another one that is at work")
@@ -54,23 +50,23 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--drain-seconds", type=float, default=0)
         else:
             command.add_argument("--database", action="append", default=[])
-        if name == "restore":
-            command.add_argument("--wait-seconds", type=float, default=_WAIT_SECONDS, help="for `go-on`")
-            command.add_argument("source", type=Path)
+            command.add_argument("directory", type=Path)
     watch = add(
         "watch", lambda options: _watch(options.seconds), "tell how it goes, at its end or after a while"
     )
     watch.add_argument("--seconds", type=float, default=5)
-    add("go-on", lambda _: job.Job().go_on(), "let a restore that waits go on")
     add("stop", lambda _: job.stop(), "end what is at work, and undo it")
     check = add("check", _check, "check a backup's files against its manifest")
     check.add_argument("--database", action="append", default=[])
     check.add_argument("--with-key", action="store_true", help="there is a key for an encrypted one")
+    check.add_argument(
+        "--servers", action="store_true", help="and against the servers; the key is read from standard input"
+    )
     check.add_argument("directory", type=Path)
     add(
         "list",
         lambda _: _list(Settings.read()),
-        "list the backups and the databases kept from before restores",
+        "list the backups, and what is kept of before restores",
     )
     find = add(
         "find", lambda options: str(Store(Settings.read().directory).path(options.name)), "give its directory"
@@ -85,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _start(work: Callable[..., dict[str, Any]], options: argparse.Namespace) -> None:
     settings = Settings.read()
-    options.key = sys.stdin.read() if work is _restore else ""
+    options.key = sys.stdin.read() if work is _load else ""
     job.start(
         partial(work, settings, options), limit_seconds=settings.limit_seconds, take_over=options.take_over
     )
@@ -96,23 +92,13 @@ def _create(settings: Settings, options: argparse.Namespace, running: job.Job) -
     return create.create(settings, running.progress, drain_seconds=options.drain_seconds)
 
 
-def _restore(settings: Settings, options: argparse.Namespace, running: job.Job) -> dict[str, Any]:
-    databases = settings.named(options.database)
-    manifest = restore.open_source(
-        options.source, [database.name for database in databases], bool(options.key.strip()), running.progress
-    )
-    source = restore.Source(options.source, manifest, databases, options.key)
-    restore.check(source, settings.reserve_bytes, running.progress)
-    wait = partial(running.wait, "the new databases are there, and get today's schema", options.wait_seconds)
-    return restore.restore(source, running.progress, before_swap=wait)
+def _load(settings: Settings, options: argparse.Namespace, running: job.Job) -> dict[str, Any]:
+    return restore.load(_source(settings, options), running.progress)
 
 
-def _undo(settings: Settings, options: argparse.Namespace, running: job.Job) -> dict[str, Any]:
-    return put_aside.undo(settings.named(options.database), running.progress)
-
-
-def _discard(settings: Settings, options: argparse.Namespace, running: job.Job) -> dict[str, Any]:
-    return put_aside.discard(settings.named(options.database), running.progress)
+def _source(settings: Settings, options: argparse.Namespace) -> restore.Source:
+    manifest = Manifest.read(options.directory)
+    return restore.Source(options.directory, manifest, settings.named(options.database), options.key)
 
 
 def _watch(seconds: float) -> dict[str, Any]:
@@ -139,7 +125,12 @@ def _scheduled(_options: argparse.Namespace) -> str:
 def _check(options: argparse.Namespace) -> dict[str, Any]:
     manifest = Manifest.read(options.directory)
     wanted = options.database or [dump.name for dump in manifest.databases]
-    restore.open_source(options.directory, wanted, options.with_key or not options.database)
+    options.key = sys.stdin.read() if options.servers else ""
+    key_given = options.with_key or bool(options.key.strip()) or not options.database
+    restore.open_source(options.directory, wanted, key_given=key_given)
+    if options.servers:
+        settings = Settings.read()
+        restore.check(_source(settings, options), settings.reserve_bytes)
     if not options.database:
         check_files(options.directory, manifest.files)
     return {
@@ -158,7 +149,7 @@ def _list(settings: Settings) -> dict[str, Any]:
         "directory": str(settings.directory),
         "backups": store.names(),
         "failed": schedule.last_failed(),
-        "kept": [item for database in settings.databases for item in names.kept(database)],
+        "kept": [item for database in settings.databases for item in kept.kept(database)],
     }
 
 

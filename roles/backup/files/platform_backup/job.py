@@ -27,14 +27,13 @@ class Ended(BaseException):
 
 
 class Job:
-    """What a running job tells, and what it is told.
+    """What a running job tells.
 
-    Its state is `running`, `waiting` (until somebody calls `go_on`), `done` or `failed`.
+    Its state is `running`, `done` or `failed`.
     """
 
     def __init__(self) -> None:
         self._file = DIRECTORY / "state.json"
-        self._go = DIRECTORY / "go-on"
         self._told_at = 0.0
 
     def tell(self, state: str, **values: Any) -> None:
@@ -50,41 +49,6 @@ class Job:
             self._told_at = now
             self.tell("running", progress=text)
 
-    def wait(self, what: str, seconds: float, meanwhile: Callable[[], None]) -> None:
-        """Wait until somebody calls `go_on`.
-
-        Args:
-            what: is waited for.
-            seconds: how long at most.
-            meanwhile: is called again and again.
-
-        Raises:
-            BackupProblem: nobody did.
-        """
-        self._go.unlink(missing_ok=True)
-        self.tell("waiting", progress=what)
-        deadline = time.monotonic() + seconds
-        while not self._go.exists():
-            if time.monotonic() >= deadline:
-                raise BackupProblem(f"Nobody went on with it within {seconds:.0f} s, so it was undone.")
-            meanwhile()
-            time.sleep(_POLL_SECONDS)
-        # In this order: who sees that the file is gone sees that it runs.
-        self.tell("running", progress=what)
-        self._go.unlink()
-
-    def go_on(self) -> None:
-        """Let the job that waits go on, and return when it does.
-
-        Raises:
-            BackupProblem: no job waits.
-        """
-        if self.read()["state"] != "waiting":
-            raise BackupProblem("No restore waits: it was ended meanwhile. Run it again.")
-        self._go.touch()
-        while self._go.exists() and self.read()["state"] == "waiting":
-            time.sleep(_POLL_SECONDS)
-
     def read(self) -> dict[str, Any]:
         """Give the state; a job that is neither done nor alive has failed."""
         try:
@@ -96,7 +60,7 @@ class Job:
                 "state": "failed",
                 "error": "Nothing was started, or the machine was restarted meanwhile.",
             }
-        if state["state"] in {"running", "waiting"} and not alive:
+        if state["state"] == "running" and not alive:
             return {"state": "failed", "error": f"Its process ({state['process']}) was killed. Run it again."}
         return state
 
@@ -215,7 +179,7 @@ def bounded(limit_seconds: int) -> Iterator[None]:
 
 
 def watch(seconds: float) -> dict[str, Any]:
-    """Give the state of the job as soon as it is over or waits, or after some seconds."""
+    """Give the state of the job as soon as it is over, or after some seconds."""
     deadline = time.monotonic() + seconds
     while (state := Job().read())["state"] == "running" and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -153,22 +152,18 @@ class Manifest:
         )
 
 
-def check_files(
-    directory: Path, files: tuple[StoredFile, ...], progress: Callable[[str], None] = lambda _: None
-) -> None:
+def check_files(directory: Path, files: tuple[StoredFile, ...]) -> None:
     """Compare files with what their manifest says of them.
 
     Args:
         directory: the backup.
         files: those of its manifest that are to be compared.
-        progress: is told which file is being read.
 
     Raises:
         BackupProblem: a file is missing, cut off or changed.
     """
     for file in files:
         path = directory / file.file
-        progress(f"{file.file}: its checksum is compared")
         try:
             size = path.stat().st_size
             if size != file.bytes:

@@ -15,8 +15,7 @@ from platform_backup.settings import Database
 
 _PLAIN: Final = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
 _END: Final = "--- end of answer ---"
-# So long a session of ours may hold a lock or a snapshot after we are gone. A lock is in others' way.
-LOCK_SECONDS: Final = 20
+# So long a session of ours may hold a snapshot after we are gone.
 SNAPSHOT_SECONDS: Final = 600
 # A statement may go through a whole table.
 _ANSWER_SECONDS: Final = 600.0

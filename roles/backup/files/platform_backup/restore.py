@@ -1,17 +1,12 @@
-"""Restoring: into a new database beside the old one, which then takes its name.
-
-The old database serves until the very end, but takes no writes, which would be lost with it: a
-film gets a 503, and orders wait in the queue. The lock that does this ends with our process.
-"""
+"""Restoring: a dump fills the empty server that Ansible has started beside the one that serves."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,14 +14,11 @@ from platform_backup import containers, postgres
 from platform_backup.containers import pipe
 from platform_backup.encryption import decrypted
 from platform_backup.manifest import DatabaseDump, Manifest, check_files
-from platform_backup.names import kept_name, restoring_name
 from platform_backup.problem import BackupProblem
 from platform_backup.settings import Database
-from platform_backup.store import counted, size
-from platform_backup.swap import swap
+from platform_backup.store import size
 
 _CHUNK_BYTES: Final = 1 << 20
-_TOUCH_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 60.0
 # What a restore writes for a time beside the tables: its log of changes (max_wal_size and some more).
 _LOG_BYTES: Final = 1536 << 20
@@ -50,16 +42,13 @@ class Source:
     key: str
 
 
-def open_source(
-    directory: Path, names: list[str], key_given: bool, progress: Progress = lambda _: None
-) -> Manifest:
+def open_source(directory: Path, names: list[str], *, key_given: bool) -> None:
     """Check what can be checked without the databases: manifest, checksums, names, and that there is a key.
 
     Args:
         directory: the backup.
         names: databases that are to be restored.
         key_given: whether there is a key to decrypt it.
-        progress: is told what is being done.
 
     Raises:
         BackupProblem: it cannot be restored.
@@ -71,11 +60,10 @@ def open_source(
             f"{directory} is encrypted for {manifest.encrypted_for}. Give the file with the key that "
             "belongs to it: KEY=FILE after `make`, or `-e operate_key=FILE`."
         )
-    check_files(directory, dumps, progress)
-    return manifest
+    check_files(directory, dumps)
 
 
-def check(source: Source, reserve_bytes: int, progress: Progress) -> None:
+def check(source: Source, reserve_bytes: int) -> None:
     """Check against the servers, without changing anything: version, content, and room on the disk.
 
     Raises:
@@ -83,7 +71,6 @@ def check(source: Source, reserve_bytes: int, progress: Progress) -> None:
     """
     for database in source.databases:
         dump = source.manifest.dump_of(database.name)
-        progress(f"{database.name}: the dump is looked into")
         version = int(postgres.query(database, "SELECT current_setting('server_version_num')"))
         if dump.server_major > version // 10_000:
             raise BackupProblem(
@@ -91,15 +78,8 @@ def check(source: Source, reserve_bytes: int, progress: Progress) -> None:
                 f"runs {version // 10_000}: a newer server's dump cannot be restored. Update the platform "
                 "first."
             )
-        if not postgres.query(
-            database,
-            f"SELECT to_json(count(*)) FROM pg_database WHERE datname = '{database.name}'",
-        ):
-            raise BackupProblem(
-                f"{database.container} has no database {database.name}: `ansible-playbook site.yml` makes it."
-            )
         _check_content(source, database, dump)
-        _check_room(database, dump, reserve_bytes)
+    _check_room(source, reserve_bytes)
 
 
 def _check_content(source: Source, database: Database, dump: DatabaseDump) -> None:
@@ -128,133 +108,45 @@ def _check_content(source: Source, database: Database, dump: DatabaseDump) -> No
         )
 
 
-def _check_room(database: Database, dump: DatabaseDump, reserve_bytes: int) -> None:
+def _check_room(source: Source, reserve_bytes: int) -> None:
+    """All are restored before the first one is switched, and their volumes are on one disk."""
+    sizes = [source.manifest.dump_of(database.name).database_bytes for database in source.databases]
     answer = containers.ask(
-        database.container, "df", "--block-size=1", "--output=avail", "/var/lib/postgresql"
+        source.databases[0].container, "df", "--block-size=1", "--output=avail", "/var/lib/postgresql"
     )
     free = int(answer.split()[-1])
-    wanted = dump.database_bytes + min(dump.database_bytes, _LOG_BYTES)
+    wanted = sum(dumped + min(dumped, _LOG_BYTES) for dumped in sizes)
     if free < wanted + reserve_bytes:
         raise BackupProblem(
-            f"{database.name} needs up to {size(wanted)} beside the old database while it is restored, and "
-            f"{size(reserve_bytes)} must stay free, but {size(free)} are free. Make room; "
-            "`make restore-discard` removes databases that earlier restores have kept."
+            f"Restoring {' and '.join(database.name for database in source.databases)} needs up to "
+            f"{size(wanted)} beside what is there, and {size(reserve_bytes)} must stay free, but "
+            f"{size(free)} are free. Make room; `make restore-discard` removes what earlier ones kept."
         )
 
 
-def restore(
-    source: Source, progress: Progress, *, before_swap: Callable[[Callable[[], None]], None]
-) -> dict[str, Any]:
-    """Restore, and describe what was done.
+def load(source: Source, progress: Progress) -> dict[str, Any]:
+    """Fill the servers beside those that serve, and compare them with the manifest.
 
     Args:
-        source: a backup that `check` found to be good.
+        source: a backup that `check` found to be good. The servers have its databases, empty, with their
+            accounts.
         progress: is told what is being done.
-        before_swap: is called when the new databases are there, with a function that it must call
-            every few seconds.
 
     Raises:
-        BackupProblem: it failed; the old databases are as they were, or the text says otherwise.
+        BackupProblem: it failed, or the rows are not those of the manifest.
     """
-    started = time.monotonic()
-    with ExitStack() as stack:
-        guards = {}
-        for database in source.databases:
-            remove_unfinished(database)
-            guards[database.name] = stack.enter_context(_no_writes(database))
-
-        def touch() -> None:
-            for guard in guards.values():
-                guard.touch()
-
-        for database in source.databases:
-            stack.enter_context(_removed_on_failure(database))
-            _load(source, database, touch, progress)
-        before_swap(touch)
-        done: list[str] = []
-        for database in source.databases:
-            kept = kept_name(database.name, "restore")
-            try:
-                guards[database.name].touch(now=True)
-                swap(database, restoring_name(database.name), kept, progress)
-            except BackupProblem as problem:
-                also = (
-                    f" {' and '.join(done)} is restored already: `make restore-undo` undoes it."
-                    if done
-                    else ""
-                )
-                raise BackupProblem(f"{problem} {database.name} is as it was.{also}") from problem
-            done.append(database.name)
-            guards[database.name].kept = kept
-    seconds = time.monotonic() - started
-    lines = [
-        _told(database, source.manifest.dump_of(database.name), guards[database.name])
-        for database in source.databases
-    ]
-    return {
-        "databases": [database.name for database in source.databases],
-        "text": f"{' '.join(lines)} It took {seconds:.0f} s.",
-    }
+    for database in source.databases:
+        _load(source, replace(database, container=f"{database.container}-restore"), progress)
+    return {"databases": [database.name for database in source.databases]}
 
 
-def remove_unfinished(database: Database) -> None:
-    """Remove what a restore that was killed has left."""
-    postgres.end_leftovers(database)
-    postgres.query(database, f'DROP DATABASE IF EXISTS "{restoring_name(database.name)}" WITH (FORCE)')
-
-
-class _Guard:
-    """Keeps writes away from a database."""
-
-    def __init__(self, session: postgres.Session) -> None:
-        self.session = session
-        self.kept = ""
-        self._touched_at = time.monotonic()
-        session.run("BEGIN; SET LOCAL lock_timeout = '30s';")
-        tables = postgres.tables(session)
-        if tables:
-            session.run(f"LOCK TABLE {', '.join(tables)} IN SHARE MODE;")
-        self.rows = postgres.row_counts(session)
-
-    def touch(self, *, now: bool = False) -> None:
-        """Show the server that we are still there, now and then.
-
-        Raises:
-            BackupProblem: the server has given us up, and writes may have come in since.
-        """
-        if now or time.monotonic() - self._touched_at >= _TOUCH_SECONDS:
-            self._touched_at = time.monotonic()
-            self.session.run("SELECT 1;", seconds=postgres.LOCK_SECONDS)
-
-
-@contextmanager
-def _no_writes(database: Database) -> Iterator[_Guard]:
-    with postgres.session(database, database.name, idle_seconds=postgres.LOCK_SECONDS) as session:
-        yield _Guard(session)
-
-
-@contextmanager
-def _removed_on_failure(database: Database) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        remove_unfinished(database)
-        raise
-
-
-def _load(source: Source, database: Database, touch: Callable[[], None], progress: Progress) -> None:
+def _load(source: Source, database: Database, progress: Progress) -> None:
     dump = source.manifest.dump_of(database.name)
-    new = restoring_name(database.name)
-    postgres.query(database, f'CREATE DATABASE "{new}" OWNER "{database.owner}" TEMPLATE template0')
-    postgres.query(
-        database, f'REVOKE ALL ON DATABASE "{new}" FROM PUBLIC; GRANT CONNECT ON DATABASE "{new}" TO app'
-    )
-    touch()
     started = time.monotonic()
     # Whoever owned the tables then: they belong to the account of today's migrations.
     command = (
         "pg_restore",
-        *postgres.connection(database, new),
+        *postgres.connection(database, database.name),
         "--exit-on-error",
         "--single-transaction",
         "--no-owner",
@@ -269,7 +161,6 @@ def _load(source: Source, database: Database, touch: Callable[[], None], progres
             while chunk := stream.read(_CHUNK_BYTES):
                 pipe(process.stdin).write(chunk)
                 sent += len(chunk)
-                touch()
                 progress(
                     f"{database.name}: {size(sent)} of {size(dump.bytes)} in "
                     f"{time.monotonic() - started:.0f} s"
@@ -279,28 +170,14 @@ def _load(source: Source, database: Database, touch: Callable[[], None], progres
             # Why pg_restore has ended is said below.
             pass
         progress(f"{database.name}: its indexes are made")
-        while process.poll() is None:
-            touch()
-            time.sleep(0.1)
         containers.check_end(process, f"{database.name}: restoring")
     progress(f"{database.name}: its rows are compared")
-    with postgres.session(database, new, idle_seconds=postgres.SNAPSHOT_SECONDS) as session:
+    with postgres.session(database, database.name, idle_seconds=postgres.SNAPSHOT_SECONDS) as session:
         rows = postgres.row_counts(session)
-        touch()
         revision = postgres.schema_revision(session)
         session.run("ANALYZE;")
-    touch()
     if rows != dump.rows or revision != dump.schema_revision:
         raise BackupProblem(
             f"What was restored of {database.name} is not what the manifest says ({rows} instead of "
-            f"{dump.rows} "
-            "rows): the restored copy was removed, and the old database is as it was. Take another backup."
+            f"{dump.rows} rows). What serves was not touched. Take another backup."
         )
-
-
-def _told(database: Database, dump: DatabaseDump, guard: _Guard) -> str:
-    tables = ", ".join(
-        f"{table.removeprefix('public.')} {guard.rows.get(table, 0)} → {counted(rows, 'row')}"
-        for table, rows in sorted(dump.table_rows.items())
-    )
-    return f"{database.name} is restored ({tables}); the old one is kept as {guard.kept}."

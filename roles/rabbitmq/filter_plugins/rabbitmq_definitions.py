@@ -26,7 +26,7 @@ IDENTITY = {
 LEFT_OUT = {"internal": False}
 
 
-def rabbitmq_user(account: Mapping[str, str], tags: Sequence[str]) -> dict[str, Any]:
+def rabbitmq_user(account: Mapping[str, str], tags: Sequence[str], *, hashed: bool = True) -> dict[str, Any]:
     """Describes an account as definitions do, with the salted hash of its password.
 
     The salt comes from the account itself: the same password gives the same hash, so that a run that changes
@@ -35,7 +35,10 @@ def rabbitmq_user(account: Mapping[str, str], tags: Sequence[str]) -> dict[str, 
     Args:
         account: `user` and `password`.
         tags: what it may do at the management page, such as `administrator`.
+        hashed: whether the password is hashed here; else the broker does it.
     """
+    if not hashed:
+        return {"name": account["user"], "password": account["password"], "tags": list(tags), "limits": {}}
     password = account["password"].encode()
     salt = hashlib.sha256(account["user"].encode() + b"\0" + password).digest()[:4]
     digest = base64.b64encode(salt + hashlib.sha256(salt + password).digest()).decode()

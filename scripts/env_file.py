@@ -44,6 +44,7 @@ HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 # What PostgreSQL takes for a password that is hashed already (ALTER ROLE … PASSWORD).
 HASHED = re.compile(r"md5[0-9a-f]{32}|SCRAM-SHA-256\$.*")
+IMAGE = re.compile(r"[a-z0-9][\w./:@-]*")
 NEWLINE = re.compile(r"\r\n|\n|\r")
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<key>[A-Za-z_]\w*)[^\S\r\n]*=(?P<value>[^\r\n]*)")
@@ -179,6 +180,12 @@ def _token(value: str) -> str | None:
     return _too_long(value)
 
 
+def _image(value: str) -> str | None:
+    if IMAGE.fullmatch(value):
+        return None
+    return f"is {value!r}, which is no image: use NAME:TAG or NAME@sha256:DIGEST"
+
+
 def _printable(value: str) -> str | None:
     return "holds a NUL character: remove it" if "\0" in value else None
 
@@ -211,7 +218,13 @@ RULES: Mapping[str, Rule] = {
     "DEAD_LETTERS_RABBITMQ_USER": _broker_account,
     "DEAD_LETTERS_RABBITMQ_PASSWORD": _password,
 }
-OPTIONAL_RULES: Mapping[str, Rule] = {"API_TOKEN": _token}
+OPTIONAL_RULES: Mapping[str, Rule] = {
+    "API_TOKEN": _token,
+    # Read by Docker Compose alone (docs/compose.md).
+    "BASE_IMAGE": _image,
+    "GATEWAY_PORT": _port,
+    "MANAGEMENT_PORT": _port,
+}
 
 ACCOUNTS_OF: Mapping[str, tuple[str, ...]] = {
     "the inventory database": (

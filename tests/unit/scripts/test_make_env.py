@@ -1,0 +1,126 @@
+"""The `.env` of a machine that has nothing but Docker, and the secret files that Compose makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import env_file
+from argument_specs import ROOT
+
+WRITE_SECRETS = ROOT / "srcs/secrets/write-secrets"
+USER = os.getuid()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/make_env", tmp_path / "scripts")
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    return tmp_path
+
+
+def make_env(folder: Path) -> str:
+    done = subprocess.run([folder / "scripts/make_env"], check=True, capture_output=True, text=True, cwd="/")
+    return done.stdout
+
+
+def test_it_makes_a_valid_env_with_another_password_for_each_account(folder: Path) -> None:
+    assert "made" in make_env(folder)
+    made = env_file.load(folder / ".env")
+    passwords = [value for key, value in made.items() if key.endswith(("_PASSWORD", "_PASS"))]
+    assert len(set(passwords)) == len(passwords) == 10
+    assert {len(password) for password in passwords} == {32}
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in folder.iterdir()) == [".env", ".env.example", "scripts"]
+
+
+def test_an_existing_env_stays_as_it_is(folder: Path) -> None:
+    (folder / ".env").write_text("mine\n")
+    assert "stays" in make_env(folder)
+    assert (folder / ".env").read_text() == "mine\n"
+
+
+# --- the secret files -------------------------------------------------------------------------
+
+
+def write(folder: Path, values: str, files: str) -> subprocess.CompletedProcess[str]:
+    (folder / "values").write_text(values)
+    (folder / "files").write_text(files)
+    variables = {"VALUES_FILE": "values", "SECRET_FILES": "files", "SECRETS_DIRECTORY": "."}
+    return subprocess.run(
+        [WRITE_SECRETS], cwd=folder, env=os.environ | variables, check=False, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Path:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+PASSWORD = "a\"b\\c$d &e'f`g=h@KEY_PASSWORD@"
+FILES = f"""\
+--- one/password {USER}
+@KEY_PASSWORD@
+--- one/empty {USER}
+--- two/definitions.json {USER}
+{{
+ "users": [
+  {{"name": "@KEY_USER@", "password": "@KEY_PASSWORD@"}}
+ ],
+ "rights": ["^orders$"]
+}}
+"""
+
+
+def test_each_file_gets_its_values_whatever_they_are(volumes: Path) -> None:
+    done = write(volumes, f"KEY_USER=somebody\nKEY_PASSWORD={PASSWORD}\n", FILES)
+    assert done.returncode == 0, done.stderr
+    assert (volumes / "one/password").read_text() == PASSWORD
+    assert (volumes / "one/empty").read_text() == ""
+    assert json.loads((volumes / "two/definitions.json").read_text()) == {
+        "users": [{"name": "somebody", "password": PASSWORD}],
+        "rights": ["^orders$"],
+    }
+    for path, mode in (
+        ("one", 0o500),
+        ("two", 0o500),
+        ("one/password", 0o400),
+        ("two/definitions.json", 0o400),
+    ):
+        assert (volumes / path).stat().st_mode & 0o777 == mode
+    assert PASSWORD not in done.stdout + done.stderr
+    assert not (volumes / "values").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("KEY_PASSWORD=short", "KEY_PASSWORD in .env has 5 characters: use at least 12."),
+        ("KEY_PASS=", "KEY_PASS in .env has 0 characters"),
+        ("KEY_PASSWORD=twelve\tletters", "KEY_PASSWORD in .env holds a control character"),
+        ("KEY_USER=no name", "KEY_USER in .env is 'no name', which is no account name"),
+        ("API_TOKEN=fifteen-letters", "API_TOKEN in .env is too short"),
+    ],
+)
+def test_a_wrong_value_is_told_and_nothing_is_written(volumes: Path, value: str, said: str) -> None:
+    done = write(volumes, f"{value}\nOTHER_PASSWORD=another one\n", FILES)
+    assert done.returncode == 78
+    assert said in done.stderr
+    assert "OTHER_PASSWORD in .env has 11 characters" in done.stderr
+    assert not list((volumes / "one").iterdir())
+
+
+def test_without_its_input_it_says_how_it_is_started() -> None:
+    done = subprocess.run(
+        [WRITE_SECRETS], check=False, capture_output=True, text=True, env={"VALUES_FILE": "/none"}
+    )
+    assert done.returncode == 78
+    assert "docker compose up" in done.stderr

@@ -209,6 +209,10 @@ postman: test-environment ## write the Postman collection anew from openapi.yaml
 screenshots: ## take the pictures of the page anew, from the running platform; stops billing-app for some seconds [URL=http://localhost:3000] [GATEWAY_PORT=3000]
 	python scripts/screenshots.py $(call option,URL,url)
 
+.PHONY: compose
+compose: ## write compose.yaml anew from ansible/group_vars and the roles (docs/compose.md)
+	@ansible-playbook ansible/compose.yml
+
 .PHONY: docs
 docs: ## write docs/variables.md anew from the roles
 	python scripts/generate_docs.py

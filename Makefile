@@ -89,6 +89,10 @@ test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 order
 test-openapi: test-environment ## the OpenAPI document with another linter, ajv, clients generated from it, and Postman (two minutes)
 	pytest tests/openapi
 
+.PHONY: test-compose
+test-compose: test-environment ## compose.yaml with a real Docker Compose, on this computer's Docker; needs root rights, and no platform here
+	pytest -rP tests/compose
+
 .PHONY: test-faults
 test-faults: test-environment ## an hour of faults under load, on a node of its own (docs/faults.md) [MINUTES=60] [SEED=N]
 	FAULTS_MINUTES=$(if $(MINUTES),$(call word,MINUTES),60) FAULTS_SEED=$(call word,SEED) molecule test -s faults --no-command-borders

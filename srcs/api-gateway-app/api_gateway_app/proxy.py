@@ -31,7 +31,6 @@ def proxy_environment(settings: Settings) -> dict[str, str]:
         "LISTEN_PORT": str(settings.base.listen_port),
         "PROXY_METRICS_PORT": str(settings.proxy_metrics_port),
         "UPSTREAM_READ_SECONDS": str(settings.upstream_read_seconds),
-        "NAME_SERVER": settings.name_server,
         "APP_SOCKET": str(where.application),
         "PROXY_SOCKET": str(where.control),
         "PROXY_LOG_SOCKET": str(where.log),
@@ -100,6 +99,8 @@ def _upstream(prefix: str, url: str) -> dict[str, str]:
 def _options(settings: Settings) -> dict[str, str]:
     """Return the values of what may be off: haproxy.cfg leaves out what has none."""
     options: dict[str, str] = {}
+    if settings.name_server:
+        options["NAME_SERVER"] = settings.name_server
     if settings.tls_certificate:
         options |= {"TLS_PORT": str(settings.tls_port), "TLS_CERTIFICATE": str(settings.tls_certificate.path)}
     if settings.rate_limit:

@@ -15,8 +15,6 @@ from platform_common.settings import BaseSettings, Environment, SecretFile, Sett
 THREADS: Final = 32
 # More than an app may need that finds its database hanging: to wait for a connection, make it, and ask.
 UPSTREAM_READ_SECONDS: Final = 14
-# Docker's own, on every network that is not its default one.
-DOCKERS_NAME_SERVER: Final = "127.0.0.11:53"
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
@@ -30,7 +28,7 @@ class Settings:
         billing_service_url: address of billing-app.
         upstream_read_seconds: longest silence of an upstream before its caller gets a 504. More than the
             apps allow themselves, less than clients wait.
-        name_server: who knows the addresses of the apps: HOST:PORT.
+        name_server: who knows the addresses of the apps: HOST:PORT; empty: those of /etc/resolv.conf.
         broker: the broker; the gateway's account may write to the exchange and nothing else.
         orders_directory: volume for orders that the broker has not confirmed.
         orders_maximum_bytes: how large the file of those orders may become.
@@ -81,7 +79,7 @@ class Settings:
             inventory_service_url=env.url("INVENTORY_SERVICE_URL"),
             billing_service_url=env.url("BILLING_SERVICE_URL", "http://billing-app:8080"),
             upstream_read_seconds=env.integer("UPSTREAM_READ_SECONDS", UPSTREAM_READ_SECONDS, 1, 300),
-            name_server=env.text("NAME_SERVER", DOCKERS_NAME_SERVER),
+            name_server=env.text("NAME_SERVER", ""),
             broker=BrokerSettings.read(env),
             orders_directory=env.directory("ORDERS_DIRECTORY", "/var/lib/api-gateway-orders", writable=True),
             orders_maximum_bytes=env.integer("ORDERS_MAXIMUM_BYTES", 1 << 30, 1 << 16),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -64,3 +66,10 @@ def test_the_proxy_has_metrics_of_its_own(start_gateway: StartGateway, upstream:
     sample = 'haproxy_backend_http_responses_total{proxy="inventory-app",code="2xx"}'
     # HAProxy counts an answer just after its client has it.
     wait_until(lambda: gateway.metric(sample, of_proxy=True) == 3, "all three are counted")
+
+
+def test_names_are_asked_of_the_name_servers_of_the_machine(start_gateway: StartGateway) -> None:
+    known = start_gateway().proxy.ask("show resolvers names")
+    configured = re.findall(r"^nameserver\s+(\S+)", Path("/etc/resolv.conf").read_text(), re.MULTILINE)
+    assert configured
+    assert re.findall(r"^ nameserver (\S+):$", known, re.MULTILINE) == configured

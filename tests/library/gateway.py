@@ -69,11 +69,11 @@ class Gateway:
         """What it has written to standard output and error."""
         return self._output.read_text()
 
-    def start(self) -> None:
-        """Start it; returns when it answers."""
+    def start(self, temporary: str = "") -> None:
+        """Start it, with what is left in a temporary directory or an empty one; returns when it answers."""
         # Its process id and metrics: nothing of an earlier run.
         # Short: the path of a socket has its limit.
-        self._temporary = tempfile.mkdtemp()
+        self._temporary = temporary or tempfile.mkdtemp()
         environment = self._environment | {
             "TMPDIR": self._temporary,
             "PROMETHEUS_MULTIPROC_DIR": f"{self._temporary}/metrics",

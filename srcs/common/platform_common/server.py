@@ -103,6 +103,9 @@ def serve(
     configure_logging(settings.service_name, settings.log_level)
     log_what_python_would_print()
     remove_old_metrics()
+    if unix_socket is not None:
+        # Of an earlier process that was killed; its directory may outlive a container, as in Kubernetes.
+        unix_socket.unlink(missing_ok=True)
     for module in preload:
         importlib.import_module(module)
     return _Application(target, settings, unix_socket, child_processes, heartbeats or {}).run()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import tempfile
 import threading
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import psutil
 import pytest
 from tests.library.faulty_upstream import FaultyUpstream
 from tests.library.gateway import Gateway, StartGateway
+from tests.library.servers import RabbitMQ
 from tests.library.support import wait_until
 
 pytestmark = pytest.mark.usefixtures("topology")
@@ -66,6 +69,20 @@ def test_the_proxy_has_metrics_of_its_own(start_gateway: StartGateway, upstream:
     sample = 'haproxy_backend_http_responses_total{proxy="inventory-app",code="2xx"}'
     # HAProxy counts an answer just after its client has it.
     wait_until(lambda: gateway.metric(sample, of_proxy=True) == 3, "all three are counted")
+
+
+def test_it_starts_where_one_that_was_killed_has_left_its_sockets(tmp_path: Path, rabbitmq: RabbitMQ) -> None:
+    temporary = tempfile.mkdtemp()
+    for name in ("application", "proxy", "proxy-log", "feed"):
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(f"{temporary}/{name}.sock")
+    gateway = Gateway(tmp_path, rabbitmq)
+    try:
+        gateway.start(temporary)
+        assert gateway.post_order().status == 200
+        assert gateway.request("GET", "/").status == 200
+    finally:
+        gateway.kill()
 
 
 def test_names_are_asked_of_the_name_servers_of_the_machine(start_gateway: StartGateway) -> None:

@@ -93,6 +93,10 @@ test-openapi: test-environment ## the OpenAPI document with another linter, ajv,
 test-compose: test-environment ## compose.yaml with a real Docker Compose, on this computer's Docker; needs root rights, and no platform here
 	pytest -rP tests/compose
 
+.PHONY: test-kubernetes
+test-kubernetes: test-environment ## the manifests of deploy/kubernetes, run by podman on a node of their own (docs/kubernetes.md) [DEBIAN_MIRROR=URL]
+	molecule test --no-command-borders --scenario-name kubernetes
+
 .PHONY: test-faults
 test-faults: test-environment ## an hour of faults under load, on a node of its own (docs/faults.md) [MINUTES=60] [SEED=N]
 	FAULTS_MINUTES=$(if $(MINUTES),$(call word,MINUTES),60) FAULTS_SEED=$(call word,SEED) molecule test -s faults --no-command-borders
@@ -216,6 +220,14 @@ screenshots: ## take the pictures of the page anew, from the running platform; s
 .PHONY: compose
 compose: ## write compose.yaml anew from ansible/group_vars and the roles (docs/compose.md)
 	@ansible-playbook ansible/compose.yml
+
+.PHONY: kubernetes
+kubernetes: ## write deploy/kubernetes anew from ansible/group_vars and the roles (docs/kubernetes.md)
+	@ansible-playbook ansible/kubernetes.yml
+
+.PHONY: kubernetes-local
+kubernetes-local: ## build the images here, and write what an installation on Kubernetes has of its own: tags, and secrets out of .env
+	@ansible-playbook ansible/kubernetes_local.yml
 
 .PHONY: docs
 docs: ## write docs/variables.md anew from the roles

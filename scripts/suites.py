@@ -77,6 +77,7 @@ ALL: Final = (
     Suite("platform", ("make", "test-platform", "LONG=yes"), 60, "default"),
     Suite("openapi", ("make", "test-openapi"), 2),
     Suite("compose", ("make", "test-compose"), 9),
+    Suite("kubernetes", ("make", "test-kubernetes"), 10, "kubernetes"),
     Suite("operations", ("make", "test-operations"), 80, "operations"),
     Suite("restore", ("make", "test-restore"), 60, "restore"),
     Suite("backlog", ("make", "test-backlog"), 15, "faults"),

@@ -60,8 +60,6 @@ def test_a_backup_under_load_comes_back_row_by_row_and_can_be_undone(
     assert "1 row of orders was stored since" in undone.text
     assert backups.rows("orders").keys() == before.keys() | {later}
     assert api.stored_order(later)["user_id"] == "later"
-    backups.undo()
-    assert backups.rows("orders").keys() == restored.keys() | {new}
     backups.discard()
     assert backups.kept("orders") == []
     assert backups.unfinished() == []

@@ -95,6 +95,11 @@ class CallbackModule(Default):
                     lines = (f"  {_shortened(line)}" for line in text.splitlines()[-40:])
                     self._display.display("\n".join(lines), color="red")
 
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        """Says nothing: the failed items are shown when their task ends."""
+        if self._display.verbosity > 0:
+            super().v2_runner_item_on_failed(result)
+
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Shows the tasks that are marked as steps."""
         super().v2_playbook_on_task_start(task, is_conditional)

@@ -68,6 +68,18 @@ def test_a_variable_that_nothing_reads_is_refused_before_a_machine_is_asked(inve
     refused(done, "SERVICE (operate_service) is given, and empty")
 
 
+def test_of_a_failed_loop_only_the_cause_is_shown(tmp_path: Path) -> None:
+    play = tmp_path / "play.yml"
+    play.write_text(
+        "- {hosts: localhost, gather_facts: false, tasks: [{name: Read, loop: [a, /nowhere],\n"
+        "   ansible.builtin.assert: {that: item == 'a', fail_msg: 'There is no such file.'}}]}\n"
+    )
+    done = run("-i", "localhost,", "-c", "local", play)
+    assert done.returncode != 0
+    assert "FAILED localhost · Read\n  There is no such file." in done.stdout
+    assert "ansible_loop_var" not in done.stdout
+
+
 def test_what_is_misspelt_in_files_is_told_with_the_file(clone: Path) -> None:
     described = clone / "ansible" / "group_vars" / "all"
     for name, right, wrong in (

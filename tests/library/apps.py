@@ -10,7 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -292,10 +292,11 @@ def end(process: subprocess.Popen[Any]) -> None:
     process.terminate()
     try:
         process.wait(30)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        # In a container the kernel ends the others with the first; those of a killed one would stay.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        raise
 
 
 @contextmanager
@@ -331,5 +332,4 @@ def running_app(package: str, directory: Path, variables: Mapping[str, str]) -> 
         app.wait_for("/health/live", 200)
         yield app
     finally:
-        if process.poll() is None:
-            end(process)
+        end(process)

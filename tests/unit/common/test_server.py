@@ -177,8 +177,6 @@ def test_an_app_that_gives_no_answer_for_long_is_killed_by_its_health_check(
         check = health_check(silence, "--kill-after", "0", directory=directory)
         assert "killing" in check.stdout
         assert app.process.wait(5) == -signal.SIGKILL
-        # In a container the kernel ends the others with the first.
-        os.killpg(app.process.pid, signal.SIGKILL)
 
 
 def test_an_app_whose_main_process_stands_still_is_killed_by_its_health_check(
@@ -196,7 +194,6 @@ def test_an_app_whose_main_process_stands_still_is_killed_by_its_health_check(
         assert (first.returncode, "the main process has stood still" in first.stdout) == (1, True)
         health_check(app.port, *check, directory=str(directory))
         assert app.process.wait(5) == -signal.SIGKILL
-        os.killpg(app.process.pid, signal.SIGKILL)
 
 
 def health_check(

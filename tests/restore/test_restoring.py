@@ -100,8 +100,9 @@ def test_orders_that_are_accepted_during_a_restore_are_in_one_of_the_two_databas
     api.stored_order(load.orders[-1], seconds=120)
     restored = backups.rows("orders")
     assert before.items() <= restored.items()
-    backups.undo()
+    undone = backups.undo()
     kept = backups.rows("orders")
+    assert f"{len(restored.keys() - kept.keys())} rows of orders were stored since" in undone.text
     assert set(load.orders) <= restored.keys() | kept.keys()
     told = len(set(load.orders) & kept.keys())
     assert f"{told} rows of orders were stored after that moment and are not in it" in " ".join(

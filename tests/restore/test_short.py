@@ -1,4 +1,4 @@
-"""The short part, for every run of all tests: a backup under load, one damaged, one restored, and undone."""
+"""The short part, for every run of all tests: a backup under load, one damaged, one restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.restore.backups import Backups, damaged_copy, flip_bit
 pytestmark = [pytest.mark.quick, pytest.mark.timeout(1200)]
 
 
-def test_a_backup_under_load_comes_back_row_by_row_and_can_be_undone(
+def test_a_backup_under_load_comes_back_row_by_row(
     backups: Backups, api: Api, tmp_path: Path
 ) -> None:
     film = api.post("/api/movies", {"title": "Kept \N{SNOWMAN} 'q' \\ \"", "description": "a\nb\tc"}).json()
@@ -56,10 +56,6 @@ def test_a_backup_under_load_comes_back_row_by_row_and_can_be_undone(
     new = api.order({"user_id": "new", "number_of_items": 1, "total_amount": "1"})
     api.stored_order(new)
 
-    undone = backups.undo()
-    assert "1 row of orders was stored since" in undone.text
-    assert backups.rows("orders").keys() == before.keys() | {later}
-    assert api.stored_order(later)["user_id"] == "later"
     backups.discard()
     assert backups.kept("orders") == []
     assert backups.unfinished() == []

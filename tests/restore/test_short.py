@@ -13,9 +13,7 @@ from tests.restore.backups import Backups, damaged_copy, flip_bit
 pytestmark = [pytest.mark.quick, pytest.mark.timeout(1200)]
 
 
-def test_a_backup_under_load_comes_back_row_by_row(
-    backups: Backups, api: Api, tmp_path: Path
-) -> None:
+def test_a_backup_under_load_comes_back_row_by_row(backups: Backups, api: Api, tmp_path: Path) -> None:
     film = api.post("/api/movies", {"title": "Kept \N{SNOWMAN} 'q' \\ \"", "description": "a\nb\tc"}).json()
     order = api.order({"user_id": "kept", "number_of_items": 3, "total_amount": "9.99"})
     api.stored_order(order)

@@ -31,11 +31,13 @@ RETURN = """
 clusters:
   description:
     - C(problem), empty, or a sentence that says why nothing on the volume may be touched.
-    - C(mountpoint), where the volume lies, or empty; C(version), the major version of the container's image, or empty.
-    - C(current) and C(previous), the names of the clusters that are served and were served before; C(previous) is empty
-      where nothing is kept. C(back), whether the latter is of the version that is described.
+    - C(mountpoint), where the volume lies, or empty. C(version), the major version of the container's
+      image, or empty.
+    - C(current) and C(previous), the names of the clusters that are served and were served before;
+      C(previous) is empty where nothing is kept. C(back), whether the latter is of the version that is
+      described.
     - C(strays), clusters that an interrupted run left. C(links), each link of the volume and what it names.
-    - C(upgrading), whether an upgrade was interrupted. C(served), the major versions that the data is served by.
+    - C(upgrading), whether an upgrade was interrupted. C(served), the major versions that serve the data.
   returned: success
   type: dict
 """
@@ -52,7 +54,7 @@ def ask_docker(*arguments: str) -> str:
 
 
 def running_version(environment: list[str]) -> str:
-    """Return the major version of an image by its environment; images of before there were several have 15."""
+    """Return the major version of an image by its environment; early images do not name theirs, 15."""
     variables = dict(each.split("=", 1) for each in environment if "=" in each)
     return variables.get("POSTGRES_MAJOR", "15")
 
@@ -87,8 +89,8 @@ def describe(volume: Path, version: str, major: int) -> dict[str, object]:
     if version and current not in clusters:
         problem = (
             f"the container runs PostgreSQL {version}, and the volume holds no {current} to serve, but "
-            f"{', '.join(clusters) or 'nothing'}. Nothing was touched; docs/point-in-time.md says how a volume that was lost "
-            "comes back."
+            f"{', '.join(clusters) or 'nothing'}. Nothing was touched; docs/point-in-time.md says how a "
+            "volume that was lost comes back."
         )
     return {
         "problem": problem,

@@ -52,9 +52,15 @@ def test_an_existing_env_stays_as_it_is(folder: Path) -> None:
 def write(folder: Path, values: str, files: str) -> subprocess.CompletedProcess[str]:
     (folder / "values").write_text(values)
     (folder / "files").write_text(files)
-    variables = {"VALUES_FILE": "values", "SECRET_FILES": "files", "SECRETS_DIRECTORY": "."}
+    # As in its container, which has no locale.
+    variables = {
+        "VALUES_FILE": "values",
+        "SECRET_FILES": "files",
+        "SECRETS_DIRECTORY": ".",
+        "PATH": os.environ["PATH"],
+    }
     return subprocess.run(
-        [WRITE_SECRETS], cwd=folder, env=os.environ | variables, check=False, capture_output=True, text=True
+        [WRITE_SECRETS], cwd=folder, env=variables, check=False, capture_output=True, text=True
     )
 
 
@@ -116,6 +122,35 @@ def test_a_wrong_value_is_told_and_nothing_is_written(volumes: Path, value: str,
     assert said in done.stderr
     assert "OTHER_PASSWORD in .env has 11 characters" in done.stderr
     assert not list((volumes / "one").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "right"),
+    [
+        ("POSTGRES_PASSWORD", "twelve chars", True),
+        ("POSTGRES_PASSWORD", "elevenchars", False),
+        ("POSTGRES_PASSWORD", "ß" * 12, True),
+        ("POSTGRES_PASSWORD", "ß" * 11, False),
+        ("RABBITMQ_DEFAULT_PASS", "one\tin twelve", False),
+        ("HEALTH_RABBITMQ_USER", "a_b-1", True),
+        ("HEALTH_RABBITMQ_USER", "_" + "a" * 62, True),
+        ("HEALTH_RABBITMQ_USER", "a" * 64, False),
+        ("HEALTH_RABBITMQ_USER", "Admin", False),
+        ("HEALTH_RABBITMQ_USER", "1a", False),
+        ("HEALTH_RABBITMQ_USER", "-a", False),
+        ("HEALTH_RABBITMQ_USER", "é", False),
+        ("API_TOKEN", "0123456789abcdef", True),
+        ("API_TOKEN", "0123456789abcde=", True),
+        ("API_TOKEN", "-._~+/0123456789==", True),
+        ("API_TOKEN", "0123456789abcde", False),
+        ("API_TOKEN", "0123456789=abcdef", False),
+        ("API_TOKEN", "0123456789 abcdef", False),
+    ],
+)
+def test_both_checks_of_env_say_the_same(volumes: Path, key: str, text: str, right: bool) -> None:
+    assert ({**env_file.RULES, **env_file.OPTIONAL_RULES}[key](text) is None) == right
+    done = write(volumes, f"{key}={text}\n", f"--- one/file {USER}\n@{key}@\n")
+    assert (done.returncode, key in done.stderr) == ((0, False) if right else (78, True))
 
 
 def test_without_its_input_it_says_how_it_is_started() -> None:

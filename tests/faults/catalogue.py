@@ -113,17 +113,18 @@ def _frozen_and_killed(name: str, platform: Platform) -> Iterator[None]:
 
 @contextmanager
 def _restarted(name: str, platform: Platform) -> Iterator[None]:
-    platform.run(f"docker restart {name}")
+    platform.run(f"docker restart {platform.node.container(name)}")
     yield
 
 
 @contextmanager
 def _by_docker(stop: str, start: str, name: str, platform: Platform) -> Iterator[None]:
+    container = platform.node.container(name)
     try:
-        platform.run(f"docker {stop} {name}")
+        platform.run(f"docker {stop} {container}")
         yield
     finally:
-        platform.run(f"docker {start} {name}")
+        platform.run(f"docker {start} {container}")
 
 
 @contextmanager
@@ -150,11 +151,12 @@ def _off_the_network(name: str, platform: Platform) -> Iterator[None]:
     """The container loses its network card and gets another one."""
     network = platform.node.inspect(name)[name]["NetworkSettings"]["Networks"][NETWORK]
     aliases = " ".join(f"--alias {alias}" for alias in network["Aliases"] or [])
+    container = platform.node.container(name)
     try:
-        platform.run(f"docker network disconnect {NETWORK} {name}")
+        platform.run(f"docker network disconnect {NETWORK} {container}")
         yield
     finally:
-        platform.run(f"docker network connect {aliases} {NETWORK} {name}")
+        platform.run(f"docker network connect {aliases} {NETWORK} {container}")
 
 
 @contextmanager

@@ -74,11 +74,13 @@ class Platform:
 
     def pids(self, name: str) -> list[int]:
         """All processes of a container, as the node numbers them."""
-        return [int(line) for line in self.run(f"docker top {name} -eo pid").splitlines()[1:]]
+        return [
+            int(line) for line in self.run(f"docker top {self.node.container(name)} -eo pid").splitlines()[1:]
+        ]
 
     def workers(self, name: str) -> list[int]:
         """The processes of an app's server but the first one. A health check's are none: they soon end."""
-        lines = self.run(f"docker top {name} -eo pid,args").splitlines()[1:]
+        lines = self.run(f"docker top {self.node.container(name)} -eo pid,args").splitlines()[1:]
         servers = [line.split(maxsplit=1) for line in lines if line.endswith(" serve")]
         return [int(pid) for pid, command in servers if "docker-init" not in command][1:]
 

@@ -40,8 +40,8 @@ class Node:
         """
         encoded = base64.b64encode(script.encode()).decode()
         commands = [
-            f"echo {encoded} | base64 -d | docker exec -i {options} {name} sh -e; echo '{_NEXT}'"
-            for name in names
+            f"echo {encoded} | base64 -d | docker exec -i {options} {container} sh -e; echo '{_NEXT}'"
+            for container in map(self.container, names)
         ]
         answers = self.run("set -e; " + "; ".join(commands)).split(f"{_NEXT}\n")
         assert len(answers) == len(commands) + 1, "a container did not answer"
@@ -58,10 +58,24 @@ class Node:
         command = f"psql --no-psqlrc -v ON_ERROR_STOP=1 -qAt -h /run/postgresql -U {user} -d {database}"
         return json.loads(self.run(f"echo {encoded} | base64 -d | docker exec -i {container} {command}"))
 
+    @cached_property
+    def _numbered(self) -> Mapping[str, str]:
+        """The container of each service that Docker Compose has given a number, the first one."""
+        label = '{{.Label "com.docker.compose.service"}}'
+        lines = self.run(f"docker ps --all --format '{label} {{{{.Names}}}}'").splitlines()
+        found = [line.split() for line in sorted(lines, reverse=True) if not line.startswith(" ")]
+        return {service: container for service, container in found if service in NAMES}
+
+    def container(self, name: str) -> str:
+        """Give the name that Docker knows a container by; only Compose has others than the contract's."""
+        return self._numbered.get(name, name)
+
     def inspect(self, *names: str) -> dict[str, Any]:
         """Describe containers as they are now, by name."""
-        containers = json.loads(self.run("docker inspect --type container " + " ".join(names)))
-        return {container["Name"].removeprefix("/"): container for container in containers}
+        described = json.loads(
+            self.run("docker inspect --type container " + " ".join(map(self.container, names)))
+        )
+        return dict(zip(names, described, strict=True))
 
     @cached_property
     def containers(self) -> dict[str, Any]:

@@ -90,8 +90,8 @@ test-openapi: test-environment ## the OpenAPI document with another linter, ajv,
 	pytest tests/openapi
 
 .PHONY: test-compose
-test-compose: test-environment ## compose.yaml with a real Docker Compose, on this computer's Docker; needs root rights, and no platform here
-	pytest -rP tests/compose
+test-compose: test-environment ## compose.yaml with a real Docker Compose, on a node of its own (docs/compose.md) [DEBIAN_MIRROR=URL]
+	molecule test --no-command-borders --scenario-name compose
 
 .PHONY: test-kubernetes
 test-kubernetes: test-environment ## the manifests of deploy/kubernetes, run by podman on a node of their own (docs/kubernetes.md) [DEBIAN_MIRROR=URL]

@@ -58,7 +58,7 @@ class Project:
     def write_env(self, text: str) -> None:
         """Write `.env` anew, there and where the tests read it."""
         ENV_FILE.write_text(text)
-        self.on_node("dd", "of=.env", "status=none", stdin=text)
+        self.on_node("sh", "-c", "umask 077; cat > .env", stdin=text)
 
     def set(self, **settings: object) -> None:
         """Give settings of `.env` another value."""

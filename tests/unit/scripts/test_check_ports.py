@@ -57,6 +57,10 @@ def test_the_same_port_of_another_address_is_free(taken: int) -> None:
     assert check(f"{NAMELESS} 127.0.0.2:{taken}:3000").returncode == 0
 
 
+def test_of_a_range_of_ports_one_is_enough(taken: int) -> None:
+    assert check(f"{NAMELESS} {taken}-{taken + 1}:3000").returncode == 0
+
+
 def test_who_only_connects_has_no_port(taken: int) -> None:
     with socket.create_connection(("127.0.0.1", taken)) as client:
         assert check(f"{NAMELESS} {client.getsockname()[1]}:3000").returncode == 0

@@ -76,7 +76,7 @@ ALL: Final = (
     # With all of it, so that nothing is run twice.
     Suite("platform", ("make", "test-platform", "LONG=yes"), 60, "default"),
     Suite("openapi", ("make", "test-openapi"), 2),
-    Suite("compose", ("make", "test-compose"), 20, "compose"),
+    Suite("compose", ("make", "test-compose"), 25, "compose"),
     Suite("kubernetes", ("make", "test-kubernetes"), 10, "kubernetes"),
     Suite("operations", ("make", "test-operations"), 80, "operations"),
     Suite("restore", ("make", "test-restore"), 60, "restore"),

@@ -27,12 +27,37 @@ extends_documentation_fragment:
 
 _BEGINNING, _END = 500, 1000
 
+# What Ansible says, and what to do about it, where its own words do not tell.
+_ADVICE = {
+    "temporary directory": (
+        "{host} cannot be written to: is its disk full (`df -h`), or may the user not write in its home? "
+        "Correct that, then run this again."
+    ),
+    "Incorrect sudo password": (
+        "sudo refuses the password of this user. Correct ansible_become_password of {host}, or run this "
+        "again with --ask-become-pass."
+    ),
+    "Missing sudo password": (
+        "sudo wants a password of this user. Set ansible_become_password for {host}, or run this again with "
+        "--ask-become-pass."
+    ),
+    "Failed to connect": (
+        "{host} cannot be reached. Check that it runs, and what the inventory says of it: ansible_host, "
+        "ansible_port, ansible_user and the key. Then run this again."
+    ),
+}
+
 
 def _shortened(line: str) -> str:
     """Leave out the middle of a very long line, such as a whole build in one; -v shows it."""
     if len(line) <= _BEGINNING + _END:
         return line
     return f"{line[:_BEGINNING]} […] {line[-_END:]}"
+
+
+def _advice(text: str, host: str) -> str:
+    """Say what to do about a failure of the connection, or nothing."""
+    return next((advice.format(host=host) for said, advice in _ADVICE.items() if said in text), "")
 
 
 class CallbackModule(Default):
@@ -62,9 +87,18 @@ class CallbackModule(Default):
             super().v2_playbook_on_play_start(play)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Counts what was done, except where only the answer counts."""
+        """Counts what was done if that is wanted, and says which machines are not finished."""
         if not self._only_summary:
             super().v2_playbook_on_stats(stats)
+        hosts = sorted(stats.processed)
+        unfinished = [host for host in hosts if host in stats.failures or host in stats.dark]
+        if unfinished and len(hosts) > 1:
+            others = "; all others are" if len(unfinished) < len(hosts) else ""
+            self._display.display(
+                f"Not finished: {', '.join(unfinished)}{others}. The reason is above. To run this again only "
+                f"there, add --limit {','.join(unfinished)}",
+                color="red",
+            )
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Shows what changed, except where only the answer counts."""
@@ -83,17 +117,25 @@ class CallbackModule(Default):
         if ignore_errors or self._display.verbosity > 0:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        task, host, answer = result.task, result.host, result.result
-        where = f"{host.get_name()} · {task.get_name()}"
+        self._show_cause("FAILED", result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Shows why a machine cannot be reached, in the same way."""
+        if result.task.ignore_unreachable or self._display.verbosity > 0:
+            super().v2_runner_on_unreachable(result)
+        else:
+            self._show_cause("UNREACHABLE", result)
+
+    def _show_cause(self, word: str, result: Any) -> None:
+        task, host, answer = result.task, result.host.get_name(), result.result
         items = answer.get("results", [])
         failed_items = [item for item in items if isinstance(item, dict) and item.get("failed")]
-        self._display.display(f"FAILED {where}", color="red")
+        self._display.display(f"{word} {host} · {task.get_name()}", color="red")
         for item in failed_items or [answer]:
-            for key in ("msg", "stderr", "module_stderr"):
-                text = str(item.get(key) or "").strip()
-                if text:
-                    lines = (f"  {_shortened(line)}" for line in text.splitlines()[-40:])
-                    self._display.display("\n".join(lines), color="red")
+            texts = [str(item.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr")]
+            for text in filter(None, [*texts, _advice(" ".join(texts), host)]):
+                lines = (f"  {_shortened(line)}" for line in text.splitlines()[-40:])
+                self._display.display("\n".join(lines), color="red")
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
         """Says nothing: the failed items are shown when their task ends."""

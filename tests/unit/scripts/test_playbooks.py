@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import subprocess
 import venv
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,46 @@ def test_of_a_failed_loop_only_the_cause_is_shown(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "FAILED localhost · Read\n  There is no such file." in done.stdout
     assert "ansible_loop_var" not in done.stdout
+
+
+def test_machines_that_cannot_be_reached_are_told_in_a_sentence_and_at_the_end(tmp_path: Path) -> None:
+    play = tmp_path / "play.yml"
+    play.write_text("- {hosts: all, gather_facts: false, tasks: [{name: Read, ansible.builtin.ping: }]}\n")
+    inventory = tmp_path / "hosts"
+    inventory.write_text(
+        "here ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
+        "gone ansible_host=127.0.0.1 ansible_port=1\n"
+    )
+    done = run("-i", inventory, play)
+    assert done.returncode != 0
+    printed = " ".join(done.stdout.split())
+    assert "UNREACHABLE gone · Read" in printed
+    assert "Connection refused gone cannot be reached. Check that it runs" in printed
+    assert "Not finished: gone; all others are." in printed
+    assert '"unreachable"' not in printed
+
+
+def test_one_yes_counts_for_all_machines_which_are_named(tmp_path: Path) -> None:
+    play = tmp_path / "play.yml"
+    play.write_text(
+        "- {hosts: all, gather_facts: false, vars: {confirm: false}, tasks: ["
+        f"{{ansible.builtin.import_tasks: '{ROOT}/ansible/tasks/confirm.yml',\n"
+        "vars: {what: removes it.}}]}\n"
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        arguments = [str(PLAYBOOK), "-i", "first,second", "-c", "local", str(play)]
+        os.execv(PLAYBOOK, arguments)  # noqa: S606
+    printed = b""
+    with suppress(OSError):
+        while more := os.read(terminal, 4096):
+            printed += more
+            if b"Type yes" in printed:
+                os.write(terminal, b"yes\r")
+    _, status = os.waitpid(pid, 0)
+    assert b"The same on second. Type yes" in printed
+    assert os.waitstatus_to_exitcode(status) == 0, printed.decode()
 
 
 def test_what_is_misspelt_in_files_is_told_with_the_file(clone: Path) -> None:

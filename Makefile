@@ -97,6 +97,10 @@ test-compose: test-environment ## compose.yaml with a real Docker Compose, on a 
 test-kubernetes: test-environment ## the manifests of deploy/kubernetes, run by podman on a node of their own (docs/kubernetes.md) [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name kubernetes
 
+.PHONY: test-servers
+test-servers: test-environment ## several servers by SSH, each reached in another way, and the firewall (docs/servers.md) [DEBIAN_MIRROR=URL]
+	molecule test --no-command-borders --scenario-name servers
+
 .PHONY: test-faults
 test-faults: test-environment ## an hour of faults under load, on a node of its own (docs/faults.md) [MINUTES=60] [SEED=N]
 	FAULTS_MINUTES=$(if $(MINUTES),$(call word,MINUTES),60) FAULTS_SEED=$(call word,SEED) molecule test -s faults --no-command-borders

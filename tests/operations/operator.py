@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,18 +66,28 @@ class Operator:
 
     Args:
         root: the repository, or a changed copy of it.
+        inventories: the files that say which machines there are.
+        env_file: the accounts of them all; None where the inventory says it.
     """
 
-    def __init__(self, root: Path = ROOT) -> None:
+    def __init__(
+        self,
+        root: Path = ROOT,
+        *,
+        inventories: Sequence[str] = (INVENTORY,),
+        env_file: Path | None = ENV_FILE,
+    ) -> None:
         self._root = root
+        self._inventories = [word for inventory in inventories for word in ("-i", inventory)]
+        self._common = {"platform_env_file": str(env_file)} if env_file else {}
 
     def start(
         self, playbook: str, *arguments: str, answer_only: bool = False, **variables: Any
     ) -> subprocess.Popen[str]:
         """Start a playbook, in a process group of its own; `variables` are extra variables."""
-        extra = {"platform_env_file": str(ENV_FILE), **variables}
+        extra = {**self._common, **variables}
         return subprocess.Popen(
-            ["ansible-playbook", "-i", INVENTORY, playbook, "-e", json.dumps(extra), *arguments],
+            ["ansible-playbook", *self._inventories, playbook, "-e", json.dumps(extra), *arguments],
             cwd=self._root,
             env=_without_colour(os.environ)
             | {"ANSIBLE_CONFIG": str(self._root / "ansible.cfg"), "ANSIBLE_TASK_TIMEOUT": str(TASK_SECONDS)}

@@ -40,6 +40,11 @@ up: ## set up all that is needed and bring the platform up in a Vagrant machine 
 local: ## bring the platform up on this very computer instead, without Vagrant [GATEWAY_PORT=3000] [MANAGEMENT_PORT=15672]
 	@scripts/up --local
 
+.PHONY: bundle
+bundle: ## write one file with all that a machine without a network needs: ./install from it brings the platform up (docs/bundle.md)
+	@scripts/setup
+	@scripts/bundle
+
 .PHONY: test
 test: ## all tests: lint, unit tests of the apps, and the whole platform on a fresh node [DEBIAN_MIRROR=URL]
 	@scripts/test
@@ -100,6 +105,10 @@ test-kubernetes: test-environment ## the manifests of deploy/kubernetes, run by 
 .PHONY: test-servers
 test-servers: test-environment ## several servers by SSH, each reached in another way, and the firewall (docs/servers.md) [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name servers
+
+.PHONY: test-bundle
+test-bundle: test-environment ## a bundle, made here and installed on nodes without a network (docs/bundle.md) [DEBIAN_MIRROR=URL]
+	molecule test --no-command-borders --scenario-name bundle
 
 .PHONY: test-faults
 test-faults: test-environment ## an hour of faults under load, on a node of its own (docs/faults.md) [MINUTES=60] [SEED=N]

@@ -45,6 +45,15 @@ bundle: ## write one file with all that a machine without a network needs: ./ins
 	@scripts/setup
 	@scripts/bundle
 
+.PHONY: sbom
+sbom: ## write the bills of materials of all images into sbom/ (docs/bill-of-materials.md)
+	@scripts/setup
+	@python scripts/sbom.py sbom
+
+.PHONY: audit
+audit: ## ask the databases of advisories about what the bills of materials list (docs/bill-of-materials.md)
+	@python scripts/audit.py sbom
+
 .PHONY: test
 test: ## all tests: lint, unit tests of the apps, and the whole platform on a fresh node [DEBIAN_MIRROR=URL]
 	@scripts/test

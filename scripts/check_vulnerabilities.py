@@ -22,10 +22,20 @@ IGNORED = ROOT / "requirements" / "ignored-vulnerabilities.yml"
 SERVICES = ("pypi", "osv")
 
 
-def ask(service: str, files: Iterable[str], ignored: Iterable[str]) -> list[dict[str, Any]] | str:
-    """Give what a service says of each package, or why it says nothing."""
+def ask(
+    service: str, files: Iterable[str], ignored: Iterable[str], *, hashes: bool = True
+) -> list[dict[str, Any]] | str:
+    """Give what a service says of each package, or why it says nothing.
+
+    Args:
+        service: one of SERVICES.
+        files: lists of packages with exact versions.
+        ignored: ids of vulnerabilities that do not matter here.
+        hashes: whether the lists have the hash of each package.
+    """
     command = [sys.executable, "-m", "pip_audit", "--vulnerability-service", service, "--timeout", "10"]
-    command += ["--progress-spinner", "off", "--format", "json", "--require-hashes", "--disable-pip"]
+    command += ["--progress-spinner", "off", "--format", "json", "--disable-pip"]
+    command += ["--require-hashes" if hashes else "--no-deps"]
     command += ["--cache-dir", str(ROOT / ".cache" / "pip-audit")]
     command += [word for file in files for word in ("--requirement", file)]
     command += [word for identity in ignored for word in ("--ignore-vuln", identity)]

@@ -41,11 +41,11 @@ _ADVICE = {
         "sudo wants a password of this user. Set ansible_become_password for {host}, or run this again with "
         "--ask-become-pass."
     ),
-    "Failed to connect": (
-        "{host} cannot be reached. Check that it runs, and what the inventory says of it: ansible_host, "
-        "ansible_port, ansible_user and the key. Then run this again."
-    ),
 }
+_UNREACHABLE = (
+    "{host} cannot be reached. Check that it runs, and what the inventory says of it: ansible_host, "
+    "ansible_port, ansible_user and the key. Then run this again."
+)
 
 
 def _shortened(line: str) -> str:
@@ -55,9 +55,9 @@ def _shortened(line: str) -> str:
     return f"{line[:_BEGINNING]} […] {line[-_END:]}"
 
 
-def _advice(text: str, host: str) -> str:
-    """Say what to do about a failure of the connection, or nothing."""
-    return next((advice.format(host=host) for said, advice in _ADVICE.items() if said in text), "")
+def _advice(text: str, host: str, otherwise: str) -> str:
+    """Say what to do about a failure of the connection, where its text is known."""
+    return next((advice for said, advice in _ADVICE.items() if said in text), otherwise).format(host=host)
 
 
 class CallbackModule(Default):
@@ -117,23 +117,23 @@ class CallbackModule(Default):
         if ignore_errors or self._display.verbosity > 0:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        self._show_cause("FAILED", result)
+        self._show_cause("FAILED", result, "")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Shows why a machine cannot be reached, in the same way."""
         if result.task.ignore_unreachable or self._display.verbosity > 0:
             super().v2_runner_on_unreachable(result)
         else:
-            self._show_cause("UNREACHABLE", result)
+            self._show_cause("UNREACHABLE", result, _UNREACHABLE)
 
-    def _show_cause(self, word: str, result: Any) -> None:
+    def _show_cause(self, word: str, result: Any, otherwise: str) -> None:
         task, host, answer = result.task, result.host.get_name(), result.result
         items = answer.get("results", [])
         failed_items = [item for item in items if isinstance(item, dict) and item.get("failed")]
         self._display.display(f"{word} {host} · {task.get_name()}", color="red")
         for item in failed_items or [answer]:
             texts = [str(item.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr")]
-            for text in filter(None, [*texts, _advice(" ".join(texts), host)]):
+            for text in filter(None, [*texts, _advice(" ".join(texts), host, otherwise)]):
                 lines = (f"  {_shortened(line)}" for line in text.splitlines()[-40:])
                 self._display.display("\n".join(lines), color="red")
 

@@ -27,12 +27,14 @@ extends_documentation_fragment:
 
 _BEGINNING, _END = 500, 1000
 
+_FULL = (
+    "{host} cannot be written to: is its disk full (`df -h`), or may the user not write in its home? "
+    "Correct that, then run this again."
+)
 # What Ansible says, and what to do about it, where its own words do not tell.
 _ADVICE = {
-    "temporary directory": (
-        "{host} cannot be written to: is its disk full (`df -h`), or may the user not write in its home? "
-        "Correct that, then run this again."
-    ),
+    "No space left": _FULL,
+    "temporary directory": _FULL,
     "Incorrect sudo password": (
         "sudo refuses the password of this user. Correct ansible_become_password of {host}, or run this "
         "again with --ask-become-pass."

@@ -78,7 +78,7 @@ ALL: Final = (
     Suite("openapi", ("make", "test-openapi"), 2),
     Suite("compose", ("make", "test-compose"), 25, "compose"),
     Suite("kubernetes", ("make", "test-kubernetes"), 10, "kubernetes"),
-    Suite("servers", ("make", "test-servers"), 25, "servers"),
+    Suite("servers", ("make", "test-servers"), 45, "servers"),
     Suite("bundle", ("make", "test-bundle"), 15, "bundle"),
     Suite("operations", ("make", "test-operations"), 80, "operations"),
     Suite("restore", ("make", "test-restore"), 60, "restore"),

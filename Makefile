@@ -116,7 +116,7 @@ test-servers: test-environment ## several servers by SSH, each reached in anothe
 	molecule test --no-command-borders --scenario-name servers
 
 .PHONY: test-bundle
-test-bundle: test-environment ## a bundle, made here and installed on nodes without a network (docs/bundle.md) [DEBIAN_MIRROR=URL]
+test-bundle: test-environment ## a bundle, made here and installed on nodes without a network (docs/bundle.md) [BUNDLE=FILE tests this one] [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name bundle
 
 .PHONY: test-faults

@@ -118,7 +118,7 @@ def test_the_operator_s_commands_work_there(bundle: Bundle) -> None:
 def test_a_missing_env_is_refused_where_there_is_data(bundle: Bundle) -> None:
     bundle.run(f"mv {bundle.platform}/.env /opt/env")
     try:
-        assert_refused(bundle, "has no .env for it")
+        assert_refused(bundle, "and here is no .env for it")
     finally:
         bundle.run(f"mv /opt/env {bundle.platform}/.env")
 

@@ -123,7 +123,8 @@ def test_a_restore_that_is_killed_leaves_the_old_database_and_the_next_one_works
     kill = {
         "the run": "true",
         "the program": "kill -9 $(cat /run/play-with-containers-backup/lock)",
-        "the loading": "pkill -9 -x pg_restore",
+        # What was found may be the command that starts it in the container.
+        "the loading": 'timeout 60 sh -c "until pkill -9 -x pg_restore; do :; done"',
     }[victim]
     node.run(
         'nohup sh -c \'until pgrep --full "[p]g_restore .*--single-transaction"; do :; done; '

@@ -107,7 +107,7 @@ def test_another_port_can_be_left_open(operator: Operator, servers: dict[str, Se
     ("settings", "sentence"),
     [
         ({"platform_firewall_ports": [70000]}, "The firewall cannot open port 70000: use whole numbers"),
-        ({"platform_firewall_ports": ["ssh"]}, "ssh"),
+        ({"platform_firewall_ports": ["ssh"]}, "The firewall cannot open port ssh: use whole numbers"),
         ({"platform_firewall": "perhaps"}, "platform_firewall is perhaps: set it to true or false."),
     ],
 )

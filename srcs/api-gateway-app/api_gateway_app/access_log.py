@@ -24,6 +24,10 @@ from api_gateway_app.metrics import ACCESS_LOG_LINES
 FILE_NAME: Final = "access.log"
 _BATCH_LINES: Final = 500
 _DATAGRAM_BYTES: Final = 65536
+# With each datagram, the kernel tells how many did not fit before it (socket(7); Python has no name for it).
+_SO_RXQ_OVFL: Final = 40
+# The kernel gives as much of it as it allows (net.core.rmem_max, mostly 208 KiB): some hundred lines.
+_QUEUE_BYTES: Final = 4 * 2**20
 _logger = logging.getLogger(__name__)
 _proxy_logger = logging.getLogger("haproxy")
 
@@ -83,25 +87,35 @@ class AccessLog:
         return self._path.with_name(f"{FILE_NAME}.{number}")
 
 
-def start_reading(path: Path, log: AccessLog, note: Callable[[list[bytes]], None] | None = None) -> None:
-    """Receive what the proxy logs at the socket `path`, from a thread; returns when it may send.
+def start_reading(log: AccessLog, note: Callable[[list[bytes]], object] | None = None) -> str:
+    """Receive what the proxy logs, from a thread; returns the address to which it may send.
+
+    UDP, because the kernel keeps no more than ten datagrams for a socket with a path
+    (net.unix.max_dgram_qlen), and HAProxy drops all that come while the thread waits for its turn.
 
     Args:
-        path: the socket.
         log: where the lines go.
         note: is given the same lines.
     """
-    path.unlink(missing_ok=True)
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    receiver.bind(str(path))
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _QUEUE_BYTES)
+    receiver.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+    receiver.bind(("127.0.0.1", 0))
     threading.Thread(target=_read, args=(receiver, log, note), name="access-log", daemon=True).start()
+    host, port = receiver.getsockname()
+    return f"{host}:{port}"
 
 
-def _read(receiver: socket.socket, log: AccessLog, note: Callable[[list[bytes]], None] | None) -> None:
+def _read(receiver: socket.socket, log: AccessLog, note: Callable[[list[bytes]], object] | None) -> None:
+    lost = 0
     while True:
-        datagrams = [receiver.recv(_DATAGRAM_BYTES)]
-        while len(datagrams) < _BATCH_LINES and select.select([receiver], [], [], 0)[0]:
-            datagrams.append(receiver.recv(_DATAGRAM_BYTES))
+        datagrams: list[bytes] = []
+        while not datagrams or (len(datagrams) < _BATCH_LINES and select.select([receiver], [], [], 0)[0]):
+            datagram, told, _, _ = receiver.recvmsg(_DATAGRAM_BYTES, socket.CMSG_SPACE(4))
+            datagrams.append(datagram)
+            for _, _, count in told:
+                ACCESS_LOG_LINES.labels("dropped").inc(int.from_bytes(count, sys.byteorder) - lost)
+                lost = int.from_bytes(count, sys.byteorder)
         try:
             lines = _take(datagrams, log)
             if note is not None:

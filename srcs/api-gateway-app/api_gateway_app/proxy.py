@@ -24,8 +24,8 @@ CONFIGURATION: Final = Path(__file__).parent.parent / "haproxy.cfg"
 MOST_REPLICAS: Final = 16
 
 
-def proxy_environment(settings: Settings) -> dict[str, str]:
-    """Return the values of haproxy.cfg."""
+def proxy_environment(settings: Settings, log: str) -> dict[str, str]:
+    """Return the values of haproxy.cfg; `log` is the address to which HAProxy sends its log."""
     where = paths()
     return {
         "LISTEN_PORT": str(settings.base.listen_port),
@@ -33,7 +33,7 @@ def proxy_environment(settings: Settings) -> dict[str, str]:
         "UPSTREAM_READ_SECONDS": str(settings.upstream_read_seconds),
         "APP_SOCKET": str(where.application),
         "PROXY_SOCKET": str(where.control),
-        "PROXY_LOG_SOCKET": str(where.log),
+        "PROXY_LOG": log,
         "PROXY_TOKEN_MAP": str(where.token_map),
         **_upstream("INVENTORY", settings.inventory_service_url),
         **_upstream("BILLING", settings.billing_service_url),
@@ -50,8 +50,7 @@ def make_proxy_process(settings: Settings, traffic: Traffic | None) -> ChildProc
     """
     where = paths()
     control = ProxyControl(where.control)
-    start_reading(
-        where.log,
+    log = start_reading(
         AccessLog(
             settings.access_log_directory,
             file_bytes=settings.access_log_file_bytes,
@@ -65,7 +64,7 @@ def make_proxy_process(settings: Settings, traffic: Traffic | None) -> ChildProc
     start_telling(control, updates)
     return ChildProcess(
         "haproxy",
-        partial(_become_haproxy, proxy_environment(settings)),
+        partial(_become_haproxy, proxy_environment(settings, log)),
         answers=control.answers,
         stop_signal=signal.SIGUSR1,
         serves_clients=True,

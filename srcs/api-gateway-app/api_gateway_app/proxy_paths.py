@@ -24,11 +24,6 @@ class Paths:
         return self.directory / "proxy.sock"
 
     @property
-    def log(self) -> Path:
-        """The socket to which HAProxy sends its log."""
-        return self.directory / "proxy-log.sock"
-
-    @property
     def feed(self) -> Path:
         """The socket where the page's feed is served."""
         return self.directory / "feed.sock"

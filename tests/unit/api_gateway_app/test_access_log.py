@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import threading
 from pathlib import Path
 
+import pytest
+from prometheus_client import REGISTRY
 from tests.library.apps import QUEUE, Broker
+from tests.library.faulty_upstream import FaultyUpstream
 from tests.library.gateway import StartGateway
 from tests.library.raw import exchange
 from tests.library.support import wait_until
 
+from api_gateway_app import access_log
 from api_gateway_app.access_log import FILE_NAME, AccessLog
 
 
@@ -110,3 +118,41 @@ def test_a_full_volume_fails_no_request_and_the_dropped_lines_are_counted(
     file.unlink()
     gateway.request("GET", "/docs", headers={"X-Request-ID": "again"})
     wait_until(lambda: file.exists() and "again" in file.read_text(), "lines are written again")
+
+
+def test_lines_that_come_while_the_reader_stands_still_are_not_lost(
+    start_gateway: StartGateway, upstream: FaultyUpstream
+) -> None:
+    gateway = start_gateway(WORKERS="1", INVENTORY_SERVICE_URL=upstream.url)
+    wait_until(lambda: gateway.in_rotation("inventory-app") == {"127.0.0.1"}, "inventory-app is in rotation")
+    os.kill(gateway.process_id, signal.SIGSTOP)
+    try:
+        for number in range(100):
+            gateway.request("GET", "/api/movies", headers={"X-Request-ID": f"line-{number}"})
+    finally:
+        os.kill(gateway.process_id, signal.SIGCONT)
+    file = gateway.log_directory / FILE_NAME
+    wait_until(lambda: file.exists() and file.read_text().count('"line-') == 100, "all lines are written")
+
+
+def test_lines_for_which_the_queue_has_no_room_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_log, "_print", lambda _line: None)
+    log = AccessLog(tmp_path, file_bytes=10**9, files=2)
+    goes_on = threading.Event()
+    host, port = access_log.start_reading(log, lambda _lines: goes_on.wait(60)).split(":")
+    sent, before = 5000, dropped()
+    file = tmp_path / FILE_NAME
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect((host, int(port)))
+        for _ in range(sent):
+            sender.send(b'<134>{"one":"%s"}' % (b"x" * 3000))
+        goes_on.set()
+        # The kernel tells it with the next line that has room.
+        wait_until(lambda: sender.send(b'<134>{"next":1}') and '"next"' in file.read_text(), "it goes on")
+    assert dropped() - before == sent - file.read_text().count('"one"') > 0
+
+
+def dropped() -> float:
+    return REGISTRY.get_sample_value("access_log_lines_total", {"outcome": "dropped"}) or 0

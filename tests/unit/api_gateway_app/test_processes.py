@@ -42,7 +42,7 @@ def test_the_gateway_ends_when_its_proxy_stands_still(start_gateway: StartGatewa
 def test_who_still_comes_is_served_and_what_is_in_flight_is_finished(
     start_gateway: StartGateway, upstream: FaultyUpstream
 ) -> None:
-    gateway = start_gateway(WORKERS="1", DRAIN_SECONDS="2", INVENTORY_SERVICE_URL=upstream.url)
+    gateway = start_gateway(WORKERS="1", DRAIN_SECONDS="3", INVENTORY_SERVICE_URL=upstream.url)
     wait_until(lambda: gateway.in_rotation("inventory-app") == {"127.0.0.1"}, "inventory-app is in rotation")
     statuses: list[int] = []
     slow = threading.Thread(
@@ -73,7 +73,7 @@ def test_the_proxy_has_metrics_of_its_own(start_gateway: StartGateway, upstream:
 
 def test_it_starts_where_one_that_was_killed_has_left_its_sockets(tmp_path: Path, rabbitmq: RabbitMQ) -> None:
     temporary = tempfile.mkdtemp()
-    for name in ("application", "proxy", "proxy-log", "feed"):
+    for name in ("application", "proxy", "feed"):
         with socket.socket(socket.AF_UNIX) as left:
             left.bind(f"{temporary}/{name}.sock")
     gateway = Gateway(tmp_path, rabbitmq)

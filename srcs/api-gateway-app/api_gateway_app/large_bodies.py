@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from flask import Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-# Set by the proxy, which lets no client set it.
+# Set by the proxy, which lets no client set it, to the version of HTTP that the client speaks.
 MARK: Final = "X-Body-Too-Large"
 # RFC 9112, section 9.6: a server that closes while a client is sending makes the client's machine forget the
 # answer. So the rest is taken and forgotten for a while.
@@ -27,13 +27,17 @@ class Input(Protocol):
 def init_large_bodies(app: Flask) -> None:
     """Answer 413 to what the proxy has marked, on every route.
 
-    The answer goes out before the rest of the body is taken.
+    The answer goes out before the rest of the body is taken, so that a sender may stop. Not with HTTP/2:
+    there HAProxy cuts off an answer that is complete before its request.
     """
 
     @app.before_request
     def refuse() -> None:
-        if MARK in request.headers:
-            raise RequestEntityTooLarge
+        if MARK not in request.headers:
+            return
+        if request.headers[MARK] == "2.0":
+            _discard(request.environ["wsgi.input"])
+        raise RequestEntityTooLarge
 
     @app.after_request
     def take_the_rest(response: Response) -> Response:
@@ -44,6 +48,10 @@ def init_large_bodies(app: Flask) -> None:
 
 def _then_discard(answer: bytes, body: Input) -> Iterator[bytes]:
     yield answer
+    _discard(body)
+
+
+def _discard(body: Input) -> None:
     ends_at = time.monotonic() + DISCARD_SECONDS
     discarded = 0
     while discarded < DISCARDED_BYTES and time.monotonic() < ends_at and (part := body.read(_PART_BYTES)):

@@ -150,6 +150,21 @@ def test_an_order_from_long_ago_can_be_followed_and_is_not_shown_to_others() -> 
     assert orders.newest() == []
 
 
+def test_an_order_seen_in_the_table_before_its_line_of_the_log_gets_its_times() -> None:
+    orders = Orders()
+    orders.was_stored(ORDER_ID, 100.2)
+    orders.accept(accepted())
+    assert steps_of(orders) == {"accepted": 99.0, "confirmed": 100.0, "stored": 100.2}
+    assert [steps.request_id for steps in orders.newest()] == ["mine"]
+
+
+def test_an_order_from_long_ago_that_comes_again_with_its_key_stays_old() -> None:
+    orders = Orders()
+    orders.was_stored(ORDER_ID, 50.0)
+    orders.accept(accepted())
+    assert steps_of(orders) == {"stored": 50.0}
+
+
 def test_only_the_recent_orders_are_remembered() -> None:
     orders = Orders()
     for number in range(REMEMBERED + 5):

@@ -69,14 +69,18 @@ class Orders:
 
     def accept(self, order: LoggedOrder) -> None:
         """Note an order that was accepted; one that came again with its Idempotency-Key is the same."""
-        if order.order_id in self._orders:
+        steps = self._orders.get(order.order_id)
+        if steps is None:
+            steps = OrderSteps(order.order_id, order.request_id)
+            self._remember(steps)
+        elif steps.accepted is not None or order.began_at > (steps.stored or order.began_at):
             return
-        steps = OrderSteps(order.order_id, order.request_id, order.began_at)
+        # A page may have followed it to the table before its line of the log was read.
+        steps.request_id, steps.accepted, steps.is_new = order.request_id, order.began_at, True
         if order.is_kept:
             steps.kept = order.ended_at
         else:
             steps.confirmed = order.ended_at
-        self._remember(steps)
 
     def _remember(self, steps: OrderSteps) -> None:
         self._orders[steps.order_id] = steps

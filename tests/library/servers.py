@@ -83,15 +83,38 @@ class Server:
         return done.stdout
 
     def pause(self) -> None:
-        """Let the server stand still, with its connections open."""
+        """Let the server stand still, with its connections open; returns when it does."""
         self._signal(signal.SIGSTOP)
+        # On a busy machine its threads run on for a while, and an order sent at once is still taken.
+        wait_until(lambda: all(map(_stands_still, self._processes())), "the server stands still")
 
     def resume(self) -> None:
         """Let a paused server go on."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
+        for process_id in self._processes():
+            # A child of the server may have ended.
+            with suppress(ProcessLookupError):
+                os.kill(process_id, number)
+
+    def _processes(self) -> list[int]:
         raise NotImplementedError
+
+
+def _stands_still(process_id: int) -> bool:
+    states = (
+        path.read_text().rpartition(")")[2].split()[0]
+        for path in Path(f"/proc/{process_id}/task").glob("*/stat")
+    )
+    return all(state in "TZ" for state in states)
+
+
+def _group(process_id: int) -> int:
+    try:
+        return os.getpgid(process_id)
+    except ProcessLookupError:
+        return 0
 
 
 def _account(name: str) -> str:
@@ -162,11 +185,10 @@ class PostgreSQL(Server):
         """Stop the server: "fast" as an administrator would, "immediate" as a crash would."""
         self.run("pg_ctl", "stop", "-w", f"--mode={mode}", f"--pgdata={self.directory / 'data'}")
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _processes(self) -> list[int]:
         postmaster = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        for process_id in (postmaster, *map(int, children)):
-            os.kill(process_id, number)
+        return [postmaster, *map(int, children)]
 
     def connect(self, database: str = "postgres") -> psycopg2.extensions.connection:
         """Return a connection as the superuser."""
@@ -285,14 +307,16 @@ class RabbitMQ(Server):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, number)
+    def _processes(self) -> list[int]:
+        if self._process is None:
+            return []
+        everything = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+        return [process_id for process_id in everything if _group(process_id) == self._process.pid]
 
     def kill(self) -> None:
         """End the server as a crash would."""
         if self._process is not None:
-            self._signal(signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 

@@ -45,6 +45,12 @@ bundle: ## write one file with all that a machine without a network needs: ./ins
 	@scripts/setup
 	@scripts/bundle
 
+.PHONY: box
+box: ## build two boxes for libvirt out of Debian packages, one of them with Docker (docs/virtual-machines.md) [DEBIAN_MIRROR=URL]
+	@scripts/setup --with vagrant --with libvirt
+	@machine/box/build
+	@machine/box/build --docker
+
 .PHONY: sbom
 sbom: ## write the bills of materials of all images into sbom/ (docs/bill-of-materials.md)
 	@scripts/setup
@@ -118,6 +124,10 @@ test-servers: test-environment ## several servers by SSH, each reached in anothe
 .PHONY: test-bundle
 test-bundle: test-environment ## a bundle, made here and installed on nodes without a network (docs/bundle.md) [BUNDLE=FILE tests this one] [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name bundle
+
+.PHONY: test-vm
+test-vm: test-environment ## the platform in a virtual machine of libvirt, which is made and removed (docs/virtual-machines.md)
+	@scripts/test_vm
 
 .PHONY: test-faults
 test-faults: test-environment ## an hour of faults under load, on a node of its own (docs/faults.md) [MINUTES=60] [SEED=N]

@@ -29,11 +29,21 @@ missing_packages() {
       vagrant)
         has_program vagrant || printf 'vagrant\tVagrant\n'
         ;;
+      libvirt)
+        has_program libvirtd || printf 'libvirt-daemon-system\tlibvirt, with its daemon for QEMU\n'
+        has_program virsh || printf 'libvirt-clients\tvirsh\n'
+        has_program qemu-system-x86_64 || printf 'qemu-system-x86\tQEMU for x86\n'
+        has_program qemu-img || printf 'qemu-utils\tqemu-img\n'
+        has_program dnsmasq || printf 'dnsmasq-base\tdnsmasq\n'
+        has_program sfdisk || printf 'fdisk\tsfdisk\n'
+        vagrant plugin list 2>/dev/null | grep -q '^vagrant-libvirt ' || printf 'vagrant-libvirt\tthe plugin vagrant-libvirt of Vagrant\n'
+        ;;
       tests)
         compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ||
           has_program postgres || printf 'postgresql\tPostgreSQL (for the unit tests; it need not run)\n'
         has_program haproxy || printf 'haproxy\tHAProxy 2.6 or newer (for the unit tests; it need not run)\n'
         has_program curl || printf 'curl\tcurl (for the unit tests)\n'
+        has_program vagrant || printf 'vagrant\tVagrant (for the tests of the Vagrantfile)\n'
         has_program chromium || printf 'chromium\tChromium (for the tests of the page)\n'
         has_program rabbitmq-server || printf 'rabbitmq-server\tRabbitMQ (for the unit tests; it need not run)\n'
         ;;

@@ -127,3 +127,12 @@ def test_files_are_found_below_directories_and_what_does_not_exist_is_left_out(t
     assert names["file"]["checksum"].startswith("6b86b273ff34")
     assert [names[name]["mode"] for name in ("folder", "file")] == ["0700", "0640"]
     assert names["folder"]["checksum"] is names["link"]["checksum"] is None
+
+
+@pytest.mark.parametrize(("seconds", "slowness"), [(0.004, 1), (0.012, 1), (0.023, 1), (0.125, 10)])
+def test_a_machine_is_as_slow_as_the_best_of_three_tries(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, slowness: int
+) -> None:
+    ticks = iter([0.0, 9.0, 10.0, 10.0 + seconds, 20.0, 29.0])
+    monkeypatch.setattr(survey.time, "process_time", lambda: next(ticks))
+    assert survey.slowness() == slowness

@@ -80,7 +80,7 @@ def test_a_change_leaves_the_other_field_as_it_was(
         ("description", []),
         ("description", "a\0b"),
         ("id", 7),
-        ("year", 1999),
+        ("no_field", 1999),
     ],
 )
 def test_a_wrong_change_is_refused_and_changes_nothing(

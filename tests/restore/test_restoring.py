@@ -169,16 +169,16 @@ def test_the_schema_of_an_older_backup_is_brought_forward(
 ) -> None:
     backup = backups.make()
     sources = copy_of_sources(tmp_path)
-    (sources / "inventory-app/inventory_app/migrations/versions/0003_year.py").write_text(
+    (sources / "inventory-app/inventory_app/migrations/versions/0003_of_a_test.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = '0003'\ndown_revision = '0002'\n\n\n"
-        "def upgrade() -> None:\n    op.add_column('movies', sa.Column('year', sa.Integer))\n"
+        "def upgrade() -> None:\n    op.add_column('movies', sa.Column('of_a_test', sa.Integer))\n"
     )
     columns = "SELECT json_agg(attname) FROM pg_attribute WHERE attrelid = 'movies'::regclass AND attnum > 0"
     newer: dict[str, Any] = {"container_build_root": str(sources), "operate_service": "inventory-app"}
     operator.run("site.yml", **newer)
-    assert "year" in node.psql("inventory-database", env["POSTGRES_USER"], "movies", columns)
+    assert "of_a_test" in node.psql("inventory-database", env["POSTGRES_USER"], "movies", columns)
     backups.restore(backup, operate_database="movies")
-    assert "year" in node.psql("inventory-database", env["POSTGRES_USER"], "movies", columns)
+    assert "of_a_test" in node.psql("inventory-database", env["POSTGRES_USER"], "movies", columns)
     assert api.get("/api/movies?limit=1").status_code == 200
     assert operator.run("site.yml", **newer).changes == []
     operator.run("site.yml", operate_service="inventory-app")

@@ -45,7 +45,7 @@ survey:
     - C(containers), those with the label of a service, by name. C(foreign), the names of all others, each
       with the volumes that it uses while it runs.
     - C(files), each path with its mode, owner, group and SHA-256. C(texts), each path with its content.
-    - C(slowness), how many times longer than a usual computer's its processor takes, a whole number from 1 on.
+    - C(slowness), how many times longer than a usual one its processor takes, a whole number from 1 on.
   returned: success
   type: dict
 """
@@ -169,7 +169,7 @@ def file_survey(paths: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def slowness() -> int:
-    """Return how many times longer than a usual computer's this one's processor takes, whatever else it does."""
+    """Return how many times longer than a usual one this processor takes, whatever else it does."""
     best = float("inf")
     for _ in range(3):
         started = time.process_time()

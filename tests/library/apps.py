@@ -198,8 +198,9 @@ class Broker:
         """Empty both queues. A broker that a test has killed may have forgotten them (see `sync`)."""
         try:
             with self.channel() as channel:
-                channel.queue_purge(QUEUE)
+                # In this order: a missing queue ends the channel, and make_queues makes billing_queue anew.
                 channel.queue_purge(DEAD_LETTERS)
+                channel.queue_purge(QUEUE)
         except pika.exceptions.ChannelClosedByBroker:
             self.make_queues()
 

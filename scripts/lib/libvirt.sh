@@ -51,9 +51,9 @@ libvirt_failed() {
 # ensure_box: builds one, unless there is one or BOX names another. An emulated machine takes minutes to install Docker, so
 # it gets that in its box.
 ensure_box() {
-  local boxes=("$root"/.cache/boxes/*.sha256) kind=(--docker)
-  [[ -z ${BOX-} && ! -e ${boxes[0]} ]] || return 0
+  local build=$root/machine/box/build kind=(--docker)
+  [[ -z ${BOX-} && ! -e $("$build" --name-only).sha256 && ! -e $("$build" --docker --name-only).sha256 ]] || return 0
   ! "$root/machine/box/kvm_works" || kind=()
   step "box" "building one out of Debian packages (two or three minutes)"
-  quietly "$root/machine/box/build" "${kind[@]}" || { show_log && fail "The box could not be built; what is above says why."; }
+  quietly "$build" "${kind[@]}" || { show_log && fail "The box could not be built; what is above says why."; }
 }

@@ -219,6 +219,23 @@ def test_a_job_that_is_told_to_end_undoes_what_it_did(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("jobs")
+def test_a_job_that_is_told_to_end_before_it_has_begun_its_work_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = os.close
+
+    def close_and_dawdle(number: int) -> None:
+        close(number)
+        time.sleep(0.5)
+
+    # Closing the pipe is what tells the caller that the job has begun.
+    monkeypatch.setattr(os, "close", close_and_dawdle)
+    job.start(wait_for(tmp_path / "never"), limit_seconds=60, take_over=False)
+    job.stop()
+    assert job.watch(30)["error"] == "It was told to end, and was undone."
+
+
+@pytest.mark.usefixtures("jobs")
 def test_a_job_that_is_killed_or_fails_or_takes_too_long_says_so(tmp_path: Path) -> None:
     wait = wait_for(tmp_path / "never")
 

@@ -20,6 +20,7 @@ DIRECTORY: Final = Path("/run/play-with-containers-backup")
 _POLL_SECONDS: Final = 0.2
 _TELL_SECONDS: Final = 0.5
 _END_SECONDS: Final = 60
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
 
 class Ended(BaseException):
@@ -129,30 +130,42 @@ def _run(work: Callable[[Job], dict[str, Any]], begun: int, limit_seconds: int, 
         os.dup2(log.fileno(), 2)
         try:
             with only_one(take_over=take_over), bounded(limit_seconds):
-                job.tell("running", progress="it begins")
-                os.close(begun)
-                return _work(work, job)
+                return _work(work, job, begun)
         except BackupProblem as problem:
             os.write(begun, str(problem).encode())
             return 1
 
 
-def _work(work: Callable[[Job], dict[str, Any]], job: Job) -> int:
+def _work(work: Callable[[Job], dict[str, Any]], job: Job, begun: int) -> int:
+    state, values = "", {}
+    # A signal may come at any moment, also before the work and after it.
     try:
-        job.tell("done", result=work(job))
-    except BackupProblem as problem:
-        job.tell("failed", error=str(problem))
+        job.tell("running", progress="it begins")
+        os.close(begun)
+        state, values = _result(work, job)
+        _ignore_signals()
     except Ended as ended:
-        job.tell("failed", error=str(ended))
+        if not state:
+            state, values = "failed", {"error": str(ended)}
+    job.tell(state, **values)
+    return 0 if state == "done" else 1
+
+
+def _result(work: Callable[[Job], dict[str, Any]], job: Job) -> tuple[str, dict[str, Any]]:
+    try:
+        return "done", {"result": work(job)}
+    except BackupProblem as problem:
+        return "failed", {"error": str(problem)}
     except Exception as error:  # noqa: BLE001 - whoever watches must be told, whatever it is
         traceback.print_exc()
-        job.tell(
-            "failed",
-            error=f"The program itself failed: {error!r}. Please report it with {DIRECTORY}/log.",
-        )
-    else:
-        return 0
-    return 1
+        return "failed", {
+            "error": f"The program itself failed: {error!r}. Please report it with {DIRECTORY}/log."
+        }
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -161,15 +174,14 @@ def bounded(limit_seconds: int) -> Iterator[None]:
 
     def end(number: int, _frame: object) -> None:
         # Once is enough: a second signal must not disturb the undoing.
-        for other in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
-            signal.signal(other, signal.SIG_IGN)
+        _ignore_signals()
         raise Ended(
             f"It took longer than {limit_seconds} s (backup_limit_seconds) and was ended."
             if number == signal.SIGALRM
             else "It was told to end, and was undone."
         )
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+    for number in _SIGNALS:
         signal.signal(number, end)
     signal.alarm(limit_seconds)
     try:

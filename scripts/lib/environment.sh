@@ -39,7 +39,8 @@ ensure_environment() {
   [[ ! -e $environment ]] || mv "$environment" "$environment.previous"
   trap restore_environment EXIT
   quietly "$python" -m venv "$environment" || environment_failed "The environment cannot be made."
-  quietly "$environment/bin/pip" install --disable-pip-version-check --no-input --progress-bar off \
+  # Most of it is collections of Ansible that nothing here imports: Python compiles what it runs.
+  quietly "$environment/bin/pip" install --disable-pip-version-check --no-input --progress-bar off --no-compile \
     --require-hashes --requirement "$requirements" ||
     environment_failed "The packages of requirements/control.txt cannot be installed."
   quietly "$environment/bin/python" -I "$start_programs" "$environment/bin" "$root" ||

@@ -88,10 +88,16 @@ class Backups:
 
     def kept(self, database: str) -> list[str]:
         """List the clusters on a database's volume that are not the one that is served."""
-        volume = f"$(docker volume inspect -f '{{{{.Mountpoint}}}}' {DATABASES[database][0]})"
-        served = self._node.run(f"readlink {volume}/current-15 || echo main").strip()
-        found = self._node.run(f"ls {volume}").split()
+        found = self._node.run(f"ls {self._volume(database)}").split()
+        served = self.served(database)
         return [name for name in found if name.startswith(("main", "restored-")) and name != served]
+
+    def served(self, database: str) -> str:
+        """Name the cluster on a database's volume that is served."""
+        return self._node.run(f"readlink {self._volume(database)}/current-* || echo main").strip()
+
+    def _volume(self, database: str) -> str:
+        return f"$(docker volume inspect -f '{{{{.Mountpoint}}}}' {DATABASES[database][0]})"
 
     def unfinished(self) -> list[str]:
         """List what half a backup or half a restore would leave."""

@@ -187,12 +187,13 @@ def test_the_schema_of_an_older_backup_is_brought_forward(
 
 def test_what_is_kept_is_told_and_keeps_a_second_restore_away(backups: Backups, operator: Operator) -> None:
     backup = backups.make()
+    served = backups.served("movies")
     backups.restore(backup, operate_database="movies")
     backups.refused(backup, "inventory-database still keeps", "make restore-discard DATABASE=movies")
     status = operator.run("ansible/status.yml", answer_only=True)
     assert "kept from before restores: movies (" in status.text
     operator.refused("ansible/restore_discard.yml", "Nothing was done", "for good")
-    assert backups.kept("movies") == ["main"]
+    assert backups.kept("movies") == [served]
     assert "what movies served before is removed for good" in backups.discard().text
     assert backups.kept("movies") == []
 

@@ -44,7 +44,8 @@ def test_each_process_has_the_user_and_no_right_beyond(pods: Pods, server: str) 
         assert status["Seccomp"] == "2", "a filter"
         assert re.search(r"^\S+ / \S+ ro\b", pods.run(f"cat {process}/mounts"), re.MULTILINE)
         limit = container["resources"]["limits"]["memory"]
-        assert described["HostConfig"]["Memory"] == int(limit.removesuffix("Mi")) << 20
+        number, unit = limit[:-2], limit[-2:]
+        assert described["HostConfig"]["Memory"] == int(number) << {"Mi": 20, "Gi": 30}[unit]
 
 
 @pytest.mark.parametrize("server", SERVERS)

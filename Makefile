@@ -125,6 +125,10 @@ test-servers: test-environment ## several servers by SSH, each reached in anothe
 test-bundle: test-environment ## a bundle, made here and installed on nodes without a network (docs/bundle.md) [BUNDLE=FILE tests this one] [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name bundle
 
+.PHONY: test-trixie
+test-trixie: test-environment ## from Debian 12 to Debian 13 with the data, and the tests there (docs/debian-13.md) [DEBIAN_MIRROR=URL]
+	molecule test --no-command-borders --scenario-name trixie
+
 .PHONY: test-vm
 test-vm: test-environment ## the platform in a virtual machine of libvirt, which is made and removed (docs/virtual-machines.md)
 	@scripts/test_vm
@@ -212,6 +216,10 @@ update-base: ## take the current Debian packages into all images, and roll them 
 .PHONY: upgrade-postgres
 upgrade-postgres: ## the databases, or one, become what postgres_major says; the old data is kept [DATABASE=movies] [CONFIRM=yes] [BREAK_LOCK=yes]
 	@$(OPERATE) ansible/upgrade_postgres.yml
+
+.PHONY: upgrade-rabbitmq
+upgrade-rabbitmq: ## the broker becomes what base_image_suite has, with all its messages [CONFIRM=yes] [BREAK_LOCK=yes]
+	@$(OPERATE) ansible/upgrade_rabbitmq.yml
 
 .PHONY: dead-letters
 dead-letters: ## messages that are no orders, and why; ID=… shows one whole [REASON=CODE only those] [FORMAT=text|json]

@@ -80,6 +80,7 @@ ALL: Final = (
     Suite("kubernetes", ("make", "test-kubernetes"), 10, "kubernetes"),
     Suite("servers", ("make", "test-servers"), 45, "servers"),
     Suite("bundle", ("make", "test-bundle"), 15, "bundle"),
+    Suite("trixie", ("make", "test-trixie"), 45, "trixie"),
     Suite("operations", ("make", "test-operations"), 80, "operations"),
     Suite("restore", ("make", "test-restore"), 60, "restore"),
     Suite("backlog", ("make", "test-backlog"), 15, "faults"),

@@ -41,6 +41,9 @@ MANAGEMENT_ADDRESS: Final = os.environ.get("PLATFORM_MANAGEMENT_ADDRESS", "127.0
 
 ENV_FILE: Final = Path(os.environ.get("PLATFORM_ENV_FILE", ROOT / ".env"))
 
+DEBIAN: Final = os.environ.get("PLATFORM_DEBIAN", "12")
+"""The release of Debian that the images are of: 13 where base_image_suite is trixie."""
+
 PATIENCE: Final = float(os.environ.get("PLATFORM_PATIENCE", "1"))
 """Multiplies how long a condition is waited for; more for a slow machine (an emulated one: 10)."""
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.library.settings import DEBIAN
 from tests.node.node import Node
 from tests.node.platform import APPS, NAMES, Service
 
@@ -58,13 +59,13 @@ def test_its_image_says_what_is_to_be_run_and_as_whom(node: Node, service: Servi
     assert re.match(r"[1-9][0-9]*", config["User"])
 
 
-def test_all_images_are_debian_12(node: Node) -> None:
+def test_all_images_are_of_the_debian_that_is_described(node: Node) -> None:
     for name, answer in node.in_each(
         "cat /etc/debian_version; . /etc/os-release; echo $ID $VERSION_ID"
     ).items():
         version, system = answer.splitlines()
-        assert version.startswith("12."), name
-        assert system == "debian 12", name
+        assert version.startswith(f"{DEBIAN}."), name
+        assert system == f"debian {DEBIAN}", name
 
 
 def test_all_images_start_from_the_same_base(node: Node) -> None:

@@ -24,7 +24,7 @@ def test_a_database_and_the_broker_keep_their_data_on_their_volume(node: Node) -
     script = (
         'case "$HOSTNAME" in *-database) df --output=target "$(psql -X -qAt -h /run/postgresql '
         '-U "$POSTGRES_USER" -d postgres -c "SHOW data_directory")" | tail -1;; '
-        "rabbitmq) df --output=target /var/lib/rabbitmq/data | tail -1;; esac"
+        "rabbitmq) df --output=target /var/lib/rabbitmq/data* | tail -1;; esac"
     )
     for name, answer in node.in_each(script).items():
         if name.endswith("-database") or name == "rabbitmq":

@@ -16,7 +16,7 @@ short_description: Decides what has to be done, from what a machine has and what
 
 SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[bkmg]?)b?", re.IGNORECASE)
 # What a run starts beside a container, or in its place, and removes again.
-HELPER = re.compile(r"(?P<name>.+)-(previous|next|candidate|migration|restore)|dead-letters")
+HELPER = re.compile(r"(?P<name>.+)-(previous|next|candidate|migration|restore|before)|dead-letters")
 
 
 def container_digest(parameters: Mapping[str, Any]) -> str:

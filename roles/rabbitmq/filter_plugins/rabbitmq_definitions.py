@@ -22,6 +22,7 @@ IDENTITY = {
     "queues": ("vhost", "name"),
     "bindings": ("vhost", "source", "destination_type", "destination", "routing_key"),
 }
+UNLIMITED_BY_ARGUMENT = 4
 # The management API exports it, and the broker's command does not.
 LEFT_OUT = {"internal": False}
 
@@ -60,6 +61,78 @@ def rabbitmq_permission(entry: Mapping[str, Any]) -> dict[str, str]:
         "write": entry["write"],
         "read": entry["read"],
     }
+
+
+def rabbitmq_queue(entry: Mapping[str, Any], major: int) -> dict[str, Any]:
+    """Describes a durable queue.
+
+    From RabbitMQ 4.0 on, a quorum queue drops a message after 20 deliveries unless it is told not to; before,
+    it takes no such number. Source: https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling
+
+    Args:
+        entry: `name` and `arguments`.
+        major: the broker's major version.
+    """
+    unlimited = {"x-delivery-limit": -1} if major >= UNLIMITED_BY_ARGUMENT else {}
+    queue = {"vhost": "/", "durable": True, "auto_delete": False, **entry}
+    if queue["arguments"].get("x-queue-type") == "quorum":
+        queue["arguments"] = {**queue["arguments"], **unlimited}
+    return queue
+
+
+def rabbitmq_shovels(wanted: Mapping[str, Any], account: Mapping[str, str], host: str) -> dict[str, Any]:
+    """Describes shovels that move what is in a broker's queues to another broker, through the same exchanges.
+
+    A message is removed here when the other broker has confirmed it: one may arrive twice, and none is lost.
+    Source: https://www.rabbitmq.com/docs/shovel-dynamic
+
+    Args:
+        wanted: the definitions of the other broker; each queue must have a binding.
+        account: `user` and `password` of an account there.
+        host: its name.
+    """
+    login = ":".join(quote(account[part], safe="") for part in ("user", "password"))
+    shovels = [
+        {
+            "vhost": binding["vhost"],
+            "component": "shovel",
+            "name": binding["destination"],
+            "value": {
+                "src-protocol": "amqp091",
+                "src-uri": "amqp://",
+                "src-queue": binding["destination"],
+                "dest-protocol": "amqp091",
+                "dest-uri": f"amqp://{login}@{host}",
+                "dest-exchange": binding["source"],
+                "dest-exchange-key": binding["routing_key"],
+                "ack-mode": "on-confirm",
+            },
+        }
+        for binding in wanted["bindings"]
+    ]
+    return {"parameters": shovels}
+
+
+def rabbitmq_before(data: Mapping[str, Any], major: int, image: str) -> dict[str, Any]:
+    """Tell which broker has messages that another version has to take over.
+
+    Args:
+        data: `majors`, the versions whose data the volume holds, and `mark`, what this returned when an
+            upgrade was begun that has not ended; empty without one.
+        major: the version that is described.
+        image: the image of the container that exists; empty without one.
+
+    Returns:
+        `major` and `image` of that broker; nothing where there is none.
+    """
+    mark: dict[str, Any] = data["mark"]
+    if mark and mark["major"] != major:
+        return mark
+    # What was begun goes the other way now, or was never begun.
+    others = [other for other in data["majors"] if other != major]
+    if mark:
+        return {"major": others[0], "image": image} if others and image != mark["image"] else {}
+    return {"major": others[0], "image": image} if others and major not in data["majors"] else {}
 
 
 def rabbitmq_differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -117,6 +190,9 @@ class FilterModule:
         return {
             "rabbitmq_user": rabbitmq_user,
             "rabbitmq_permission": rabbitmq_permission,
+            "rabbitmq_queue": rabbitmq_queue,
+            "rabbitmq_shovels": rabbitmq_shovels,
+            "rabbitmq_before": rabbitmq_before,
             "rabbitmq_differences": rabbitmq_differences,
             "rabbitmq_undescribed": rabbitmq_undescribed,
             "curl_login": curl_login,

@@ -137,7 +137,7 @@ def _run(work: Callable[[Job], dict[str, Any]], begun: int, limit_seconds: int, 
 
 
 def _work(work: Callable[[Job], dict[str, Any]], job: Job, begun: int) -> int:
-    state, values = "", {}
+    state, values = "", dict[str, Any]()
     # A signal may come at any moment, also before the work and after it.
     try:
         job.tell("running", progress="it begins")

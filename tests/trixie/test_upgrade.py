@@ -145,7 +145,7 @@ def test_a_new_broker_that_does_not_start_leaves_the_old_one_with_its_messages(
     with orders_that_wait(node, api):
         operator.refused(
             BROKER,
-            "failed, and no message was touched",
+            "failed, and no message was removed",
             confirm="yes",
             container_build_root=str(sources),
             **NEXT,

@@ -123,16 +123,18 @@ def rabbitmq_before(data: Mapping[str, Any], major: int, image: str) -> dict[str
         image: the image of the container that exists; empty without one.
 
     Returns:
-        `major` and `image` of that broker; nothing where there is none.
+        `major` and `image` of that broker (the latter is empty where no container has it); nothing where
+        there is none.
     """
     mark: dict[str, Any] = data["mark"]
     if mark and mark["major"] != major:
         return mark
     # What was begun goes the other way now, or was never begun.
     others = [other for other in data["majors"] if other != major]
-    if mark:
-        return {"major": others[0], "image": image} if others and image != mark["image"] else {}
-    return {"major": others[0], "image": image} if others and major not in data["majors"] else {}
+    if not others or (not mark and major in data["majors"]):
+        return {}
+    # One that failed and was put back runs the image of the mark: nothing runs that has the other's data.
+    return {"major": others[0], "image": "" if mark and image == mark["image"] else image}
 
 
 def rabbitmq_differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

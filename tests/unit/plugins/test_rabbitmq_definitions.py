@@ -72,6 +72,14 @@ MARK = {"major": 3, "image": "rabbitmq:three"}
             {"major": 4, "image": "rabbitmq:four"},
             id="turned around after the switch",
         ),
+        pytest.param(
+            [3, 4],
+            MARK,
+            3,
+            "rabbitmq:three",
+            {"major": 4, "image": ""},
+            id="put back, and the new one may have accepted orders",
+        ),
     ],
 )
 def test_what_has_messages_for_another_version_is_known_also_after_an_interruption(

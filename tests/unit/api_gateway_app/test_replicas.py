@@ -284,9 +284,12 @@ def test_a_read_that_waits_for_a_replica_that_hangs_asks_another(three: Replicas
 def test_a_kept_connection_that_dies_under_a_repeatable_request_is_replaced(replicas: Replicas) -> None:
     only = replicas.start("127.0.0.2")
     replicas.wait_for(2)
-    for _ in range(2):
+    # Whether a request meets a kept connection is the proxy's business: it had one where it was sent twice.
+    for asked in range(1, 21):
         assert replicas.ask("/answers-once") == 200
-    assert len(only.requests()) == 3
+        if len(only.requests()) > asked:
+            return
+    pytest.fail("no request met a kept connection")
 
 
 def test_a_kept_connection_that_the_other_side_has_closed_is_not_used(replicas: Replicas) -> None:

@@ -17,7 +17,7 @@ export MAKE_GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 word = '$(subst ','\'',$(value $(1)))'
 option = $(if $(value $(1)),--$(2) $(word))
 
-LONG_FORMS = PLATFORM_LONG=all FUZZ_SECONDS=900 PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20
+LONG_FORMS = PLATFORM_LONG=all FUZZ_SECONDS=900
 
 OPERATE = python3 scripts/operate.py $@
 ANSWER = CALM_ONLY_SUMMARY=1 $(OPERATE)
@@ -99,11 +99,6 @@ bench: ## how fast the platform is, beside what does the same work; touches no d
 .PHONY: bench-plots
 bench-plots: ## draw benchmarks/results.json into docs/; needs gnuplot
 	@python -m benchmarks.plots
-
-.PHONY: test-kills
-test-kills: ## long: billing-app killed 20 times under a backlog of 50,000 orders, on the Vagrant machine
-	PLATFORM_BACKLOG=50000 PLATFORM_KILLS=20 pytest -rP tests/recovery/test_killed_consumer.py \
-	  --hosts=ssh://play-with-containers --ssh-config=.vagrant/ssh_config --sudo
 
 .PHONY: test-openapi
 test-openapi: test-environment ## the OpenAPI document with another linter, ajv, clients generated from it, and Postman (two minutes)

@@ -87,25 +87,3 @@ def test_a_body_that_breaks_off_stores_nothing(api: Api, unique: str, path: str,
         answer = connection.answer("POST")
     assert answer is None or answer.status == 400
     assert api.get("/api/movies", params={"title": unique}).json() == {"movies": []}
-
-
-@pytest.mark.parametrize("path", ["/api/movies", "/api/billing"])
-def test_clients_that_send_no_end_of_their_body_keep_nobody_waiting(api: Api, path: str) -> None:
-    with ExitStack() as stack:
-        for _ in range(150):
-            connection = stack.enter_context(RawConnection(api.url))
-            connection.send(
-                f"POST {path} HTTP/1.1", "Content-Type: application/json", "Content-Length: 50", body=b"{"
-            )
-        for _ in range(5):
-            assert api.get("/api/movies?limit=1", timeout=3).status_code == 200
-            assert api.get("/health/ready", timeout=3).status_code == 200
-
-
-def test_clients_that_send_no_end_of_their_headers_keep_nobody_waiting(api: Api) -> None:
-    with ExitStack() as stack:
-        for _ in range(200):
-            connection = stack.enter_context(RawConnection(api.url))
-            connection.socket.sendall(b"GET /api/movies HTTP/1.1\r\nX-Slow: ")
-        for _ in range(5):
-            assert api.get("/api/movies?limit=1", timeout=3).status_code == 200

@@ -23,6 +23,12 @@ class Received:
     headers: list[tuple[str, str]]
     body: bytes
     number_on_connection: int
+    connection: socket.socket
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its connection has been closed from here."""
+        return self.connection.fileno() == -1
 
 
 @dataclass
@@ -42,7 +48,6 @@ class FaultyUpstream:
     hangs: bool = False
     received: list[Received] = field(default_factory=list)
     connections: int = 0
-    ended: int = 0
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server((self.host, self.port), backlog=64)
@@ -107,7 +112,6 @@ class FaultyUpstream:
         finally:
             with self._lock:
                 self._open.discard(connection)
-            self.ended += 1
 
     def _answer_all(self, connection: socket.socket) -> None:
         stream = connection.makefile("rb")
@@ -121,7 +125,7 @@ class FaultyUpstream:
                     name, _, value = header.partition(":")
                     headers.append((name, value.strip()))
                 length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
-                request = Received(method, target, headers, stream.read(length), number)
+                request = Received(method, target, headers, stream.read(length), number, connection)
                 self.received.append(request)
                 act: Callable[[socket.socket, Received], bool] = getattr(
                     self, target.partition("?")[0].rsplit("/", 1)[-1].replace("-", "_"), self.echo

@@ -114,11 +114,6 @@ def test_a_backup_is_made_while_the_broker_is_down(backups: Backups, operator: O
         operator.run("ansible/start.yml", operate_service="rabbitmq")
 
 
-def test_a_damaged_copy_is_not_kept_on_this_computer(backups: Backups) -> None:
-    backups.make()
-    assert [path.name for path in backups.copies.glob("*/*") if path.name.endswith(".partial")] == []
-
-
 def test_the_timer_makes_backups_and_removes_old_ones(
     backups: Backups, operator: Operator, node: Node
 ) -> None:

@@ -39,7 +39,7 @@ def status_document(
 
     Args:
         host: the machine's name in the inventory.
-        containers: as `docker inspect` shows them; None stands for one that went meanwhile.
+        containers: as `docker inspect` shows them.
         engine: the engine's images, and its volumes with their sizes, as docker_host_info gives them.
         memory_lines: what `docker stats` prints, a JSON document for each container.
         printed: what was printed by rabbitmqctl (`queues`), by the gateway's health check (`gateway`) and by
@@ -53,7 +53,7 @@ def status_document(
     memory = {
         line["Name"]: _bytes(line["MemUsage"].split(" / ")[0]) for line in map(json.loads, memory_lines)
     }
-    found = [_container(item, labels, sizes, memory) for item in containers if item]
+    found = [_container(item, labels, sizes, memory) for item in containers]
     position = {name: number for number, name in enumerate(order)}
     found.sort(key=lambda item: (position.get(item["service"], len(order)), len(item["name"]), item["name"]))
     size, free = map(int, disk.split())
@@ -83,7 +83,7 @@ def status_text(document: Mapping[str, Any]) -> str:
     ]
     queues = document["queues"]
     depths = (
-        "; ".join(f"{name}: {_counted(count, 'message')}" for name, count in sorted(queues.items()))
+        "; ".join(f"{name}: {counted(count, 'message')}" for name, count in sorted(queues.items()))
         if queues is not None
         else "the broker does not say how many messages it has"
     )
@@ -93,7 +93,7 @@ def status_text(document: Mapping[str, Any]) -> str:
         "",
         f"the gateway says: {_gateway_text(document['gateway'])}",
         depths,
-        f"the gateway's own store: {'it does not say' if store is None else _counted(store, 'order')}",
+        f"the gateway's own store: {'it does not say' if store is None else counted(store, 'order')}",
         f"disk: {_size(disk['free'])} of {_size(disk['size'])} free",
     ]
     if _is_only_the_network(document):
@@ -241,8 +241,14 @@ def _duration(seconds: int | None) -> str:
     return f"{seconds} s"
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int | str, noun: str) -> str:
+    """Write a number of things: `1 container`, `3 containers`.
+
+    Args:
+        number: how many.
+        noun: the thing, in the singular; its plural ends in s.
+    """
+    return f"{number} {noun}" if int(number) == 1 else f"{number} {noun}s"
 
 
 def _bytes(text: str) -> int:
@@ -270,4 +276,5 @@ class FilterModule:
             "gateway_text": gateway_text,
             "image_names": image_names,
             "platform_order": platform_order,
+            "counted": counted,
         }

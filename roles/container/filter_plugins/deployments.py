@@ -85,6 +85,20 @@ def images_to_remove(
     return [name for name in deployed[kept:] if name != wanted] + [stage["Id"] for stage in stages[1:]]
 
 
+def overtaken_pins(pins: Mapping[str, Mapping[str, str]], images: Mapping[str, str]) -> dict[str, None]:
+    """Give the services whose sources have made another image since they were rolled back, each with None.
+
+    Args:
+        pins: name of a service to `from` and `to`, two tags.
+        images: name of a service to the name and tag of the image that was decided on.
+    """
+    return {
+        name: None
+        for name, pin in pins.items()
+        if images.get(name, f"{name}:{pin['to']}") != f"{name}:{pin['to']}"
+    }
+
+
 def _is_nameless(image: Mapping[str, Any]) -> bool:
     return image.get("RepoTags") in (None, [], ["<none>:<none>"])
 
@@ -99,4 +113,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Returns the filters by name."""
-        return {"by_deployment": by_deployment, "images_to_remove": images_to_remove}
+        return {
+            "by_deployment": by_deployment,
+            "images_to_remove": images_to_remove,
+            "overtaken_pins": overtaken_pins,
+        }

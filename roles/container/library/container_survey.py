@@ -45,6 +45,8 @@ survey:
     - C(containers), those with the label of a service, by name. C(foreign), the names of all others, each
       with the volumes that it uses while it runs.
     - C(files), each path with its mode, owner, group and SHA-256. C(texts), each path with its content.
+    - C(memory_mib), what the machine has. C(free_mib), the free disk space C(for_docker), in the engine's
+      directory, and C(for_system), the least of where builds, secrets and records are.
     - C(slowness), how many times longer than a usual one its processor takes, a whole number from 1 on.
   returned: success
   type: dict
@@ -56,6 +58,8 @@ QUESTION = "play-with-containers.question"
 ANSWER_SECONDS = 20
 # What `slowness` counts to takes a usual processor so long; an emulated one takes ten times as long.
 USUAL_SECONDS = 0.012
+# Builds, secrets and records.
+WRITTEN_TO = ("/var/lib", "/var/tmp", "/etc")  # noqa: S108
 STOPPED = ("created", "exited", "dead", "removing")
 
 
@@ -124,6 +128,7 @@ def engine_survey() -> dict[str, Any]:
         "images": ("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"),
         "networks": ("network", "ls", "--format", "{{.Name}}"),
         "ids": ("ps", "--all", "--quiet", "--no-trunc"),
+        "root": ("info", "--format", "{{.DockerRootDir}}"),
     }
     with ThreadPoolExecutor() as threads:
         found = dict(
@@ -140,6 +145,8 @@ def engine_survey() -> dict[str, Any]:
         return {
             "images": dict(line.rsplit(" ", 1) for line in found["images"] if "<none>" not in line),
             "networks": found["networks"],
+            # Docker's data may have a disk of its own.
+            "free_mib": free_mib(found["root"][0]),
             "containers": {
                 name: {**summary(item), "answer": told}
                 for (name, item), told in zip(ours.items(), answers, strict=True)
@@ -166,6 +173,15 @@ def file_survey(paths: list[str]) -> dict[str, dict[str, Any]]:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         found[path] = {"mode": mode, "uid": status.st_uid, "gid": status.st_gid, "checksum": checksum}
     return found
+
+
+def free_mib(docker_root: str = "/var/lib") -> dict[str, int]:
+    """Return the free disk space in MiB."""
+
+    def free(path: str) -> int:
+        return shutil.disk_usage(path).free >> 20
+
+    return {"for_docker": free(docker_root), "for_system": min(map(free, WRITTEN_TO))}
 
 
 def slowness() -> int:
@@ -195,6 +211,8 @@ def main() -> None:
     )
     survey = {
         "slowness": slowness(),
+        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        "free_mib": free_mib(),
         "engine": "",
         "images": {},
         "networks": [],

@@ -206,11 +206,6 @@ class BaseSettings:
         )
 
 
-def read_base(env: Environment, *, listen_port: int = 8080) -> BaseSettings:
-    """Read the shared settings alone; see `BaseSettings.read`."""
-    return BaseSettings.read(env, listen_port=listen_port)
-
-
 def _describe_range(minimum: int | None, maximum: int | None) -> str:
     if minimum is not None and maximum is not None:
         return f"a whole number from {minimum} to {maximum}"

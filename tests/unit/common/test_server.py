@@ -25,10 +25,10 @@ from platform_common.app import make_app
 from platform_common.cli import run
 from platform_common.heartbeat import Heartbeat
 from platform_common.server import ChildProcess, serve
-from platform_common.settings import Environment, read_base
+from platform_common.settings import BaseSettings, Environment
 from platform_common.validation import read_json_object
 
-settings = read_base(Environment())
+settings = BaseSettings.read(Environment())
 app = make_app("demo", settings=settings, checks={})
 
 @app.get("/slow")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tests.library.apps import base_environment
 
-from platform_common.settings import BaseSettings, Environment, SettingsError, read_base
+from platform_common.settings import BaseSettings, Environment, SettingsError
 
 
 def test_only_the_name_is_required() -> None:
-    assert read_base(Environment({"SERVICE_NAME": "s"})) == BaseSettings(
+    assert BaseSettings.read(Environment({"SERVICE_NAME": "s"})) == BaseSettings(
         service_name="s",
         listen_port=8080,
         metrics_port=9090,
@@ -45,7 +45,7 @@ def test_a_wrong_variable_is_named_with_what_it_must_hold(
 ) -> None:
     complete = {"SERVICE_NAME": "s", **variables} if variables else {}
     with pytest.raises(SettingsError) as error:
-        read_base(Environment(complete))
+        BaseSettings.read(Environment(complete))
     for word in words:
         assert word in str(error.value)
 

@@ -99,6 +99,8 @@ def test_every_pod_is_restricted(manifests: list[Manifest]) -> None:
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["securityContext"]["runAsUser"] >= 10000
         assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+        assert pod["automountServiceAccountToken"] is pod["enableServiceLinks"] is False
+        assert container["resources"]["limits"]["memory"]
         context = container["securityContext"]
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert context["allowPrivilegeEscalation"] is False
@@ -165,23 +167,47 @@ def test_each_selector_finds_the_pods_of_one_workload(manifests: list[Manifest])
 
 
 def test_who_connects_where_is_what_the_platform_needs(manifests: list[Manifest]) -> None:
-    edges = {
-        (policy["metadata"]["name"], peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"])
-        for policy in of_kind(manifests, "NetworkPolicy")
-        for rule in policy["spec"].get("egress", [])
+    policies = {
+        each["metadata"]["name"]: each["spec"]
+        for each in of_kind(manifests, "NetworkPolicy")
+        if each["spec"]["podSelector"]
+    }
+
+    def name(peer: dict[str, Any]) -> str:
+        labels: dict[str, str] = peer["podSelector"]["matchLabels"]
+        component = labels.get("app.kubernetes.io/component")
+        return labels["app.kubernetes.io/name"] + ("-migration" if component == "migration" else "")
+
+    leaving = {
+        (policy, name(peer))
+        for policy, spec in policies.items()
+        for rule in spec["egress"]
         for peer in rule["to"]
         if "namespaceSelector" not in peer
     }
-    assert edges == {
-        ("inventory-app", "inventory-database"),
-        ("inventory-app-migration", "inventory-database"),
-        ("billing-app", "billing-database"),
-        ("billing-app", "rabbitmq"),
-        ("billing-app-migration", "billing-database"),
-        ("api-gateway-app", "inventory-app"),
-        ("api-gateway-app", "billing-app"),
-        ("api-gateway-app", "rabbitmq"),
+    arriving = {
+        (name(peer), policy)
+        for policy, spec in policies.items()
+        for rule in spec["ingress"]
+        for peer in rule.get("from", [])
     }
+    assert [
+        policy for policy, spec in policies.items() if any("from" not in rule for rule in spec["ingress"])
+    ] == ["api-gateway-app"]
+    assert (
+        leaving
+        == arriving
+        == {
+            ("inventory-app", "inventory-database"),
+            ("inventory-app-migration", "inventory-database"),
+            ("billing-app", "billing-database"),
+            ("billing-app", "rabbitmq"),
+            ("billing-app-migration", "billing-database"),
+            ("api-gateway-app", "inventory-app"),
+            ("api-gateway-app", "billing-app"),
+            ("api-gateway-app", "rabbitmq"),
+        }
+    )
 
 
 def test_only_the_gateway_is_reached_from_outside(manifests: list[Manifest]) -> None:

@@ -100,24 +100,6 @@ def test_what_has_volumes_keeps_them_and_what_has_none_may_be_many() -> None:
     assert found("PodDisruptionBudget", "app")["spec"]["maxUnavailable"] == 1
 
 
-def test_every_pod_is_restricted_and_every_container_is() -> None:
-    for kind, name in (("StatefulSet", "database"), ("Deployment", "app"), ("Job", "app-migration")):
-        made = pod(kind, name)
-        context = made["securityContext"]
-        assert context["runAsNonRoot"]
-        assert context["runAsUser"] == context["fsGroup"] == 7
-        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert not made["automountServiceAccountToken"]
-        assert not made["enableServiceLinks"]
-        for container in made["containers"]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-                "readOnlyRootFilesystem": True,
-            }
-            assert container["resources"]["limits"]["memory"]
-
-
 def test_a_name_of_env_comes_from_the_settings_and_an_address_is_written() -> None:
     environment = {each["name"]: each for each in pod("StatefulSet", "database")["containers"][0]["env"]}
     assert environment["PORT"]["value"] == "5432"
@@ -160,49 +142,6 @@ def test_accounts_are_set_up_beside_their_server_which_is_ready_when_they_are() 
     assert mounts[0]["/run/server"] == mounts[1]["/run/server"]
     assert mounts[0]["/run/secrets"] != mounts[1]["/run/secrets"]
     assert "/data" not in mounts[1]
-
-
-def test_migrations_run_once_with_their_own_account() -> None:
-    made = pod("Job", "app-migration")
-    assert made["restartPolicy"] == "OnFailure"
-    [container] = made["containers"]
-    assert container["args"] == ["migrate"]
-    assert "livenessProbe" not in container
-    assert {
-        "name": "app-migration-secrets",
-        "secret": {"secretName": "app-migration", "defaultMode": 0o400},
-    } in made["volumes"]
-
-
-def test_only_who_calls_a_service_may_reach_it() -> None:
-    def labels(name: str, component: str = "server") -> dict[str, Any]:
-        pairs = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component}
-        return {"podSelector": {"matchLabels": pairs}}
-
-    database = found("NetworkPolicy", "database")["spec"]
-    assert database["ingress"] == [
-        {"from": [labels("app"), labels("app", "migration")], "ports": [{"port": 5432}]}
-    ]
-    assert database["egress"] == [], "not even names"
-    app = found("NetworkPolicy", "app")["spec"]
-    assert app["ingress"] == [{"from": [labels("front")], "ports": [{"port": 8080}]}]
-    assert app["egress"][1:] == [{"to": [labels("database")], "ports": [{"port": 5432}]}]
-    front = found("NetworkPolicy", "front")["spec"]
-    assert front["ingress"] == [{"ports": [{"port": 3000}]}], "from everywhere"
-    assert found("NetworkPolicy", "app-migration")["spec"]["ingress"] == []
-    rest = found("NetworkPolicy", "nothing-else")["spec"]
-    assert rest == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-
-
-def test_probes_ask_what_the_health_check_asks() -> None:
-    server = pod("StatefulSet", "database")["containers"][0]
-    assert server["readinessProbe"]["exec"] == server["startupProbe"]["exec"] == {"command": ["check"]}
-    assert server["livenessProbe"]["exec"] == {"command": ["alive"]}
-    [app] = pod("Deployment", "app")["containers"]
-    assert app["readinessProbe"]["httpGet"] == {"path": "/ready", "port": 8080}
-    assert (
-        app["startupProbe"]["httpGet"] == app["livenessProbe"]["httpGet"] == {"path": "/live", "port": 8080}
-    )
 
 
 def test_each_secret_file_is_named_in_the_overlay() -> None:

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[3]
 
 
 run_lock = load_plugin("ansible/plugins/filter/run_lock.py")
-words = load_plugin("ansible/plugins/filter/words.py")
 status = load_plugin("ansible/plugins/filter/status.py")
 deployments = load_plugin("roles/container/filter_plugins/deployments.py")
 definitions = load_plugin("roles/rabbitmq/filter_plugins/rabbitmq_definitions.py")
@@ -263,10 +262,10 @@ def test_curl_logs_in_with_any_password(password: str, tmp_path: Path) -> None:
 def test_a_rollback_is_overtaken_when_the_sources_make_another_image() -> None:
     pins = {name: {"from": "bad", "to": "good"} for name in ("held", "fixed", "not looked at")}
     images = {"held": "held:good", "fixed": "fixed:better"}
-    assert load_plugin("ansible/plugins/filter/decisions.py").overtaken_pins(pins, images) == {"fixed": None}
+    assert deployments.overtaken_pins(pins, images) == {"fixed": None}
 
 
 def test_one_thing_is_counted_in_the_singular() -> None:
-    assert words.counted(1, "replica") == "1 replica"
-    assert words.counted("1", "container") == "1 container"
-    assert [words.counted(number, "image") for number in (0, 2)] == ["0 images", "2 images"]
+    assert status.counted(1, "replica") == "1 replica"
+    assert status.counted("1", "container") == "1 container"
+    assert [status.counted(number, "image") for number in (0, 2)] == ["0 images", "2 images"]

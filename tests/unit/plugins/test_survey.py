@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +38,8 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "image-ls").write_text("a:1 sha256:1\n<none>:<none> sha256:2\n")
     (tmp_path / "network-ls").write_text("net\n")
     (tmp_path / "ps---all").write_text("")
+    (tmp_path / "info---format").write_text(f"{tmp_path}\n")
+    monkeypatch.setattr(survey, "free_mib", lambda path: f"of {Path(path).name}")
     return tmp_path
 
 
@@ -46,11 +49,11 @@ def put(docker: Path, *containers: dict[str, Any]) -> None:
     (docker / f"inspect-{identities[0]}").write_text(json.dumps(containers))
 
 
-@pytest.mark.usefixtures("docker")
-def test_an_engine_without_containers_has_images_and_networks() -> None:
+def test_an_engine_without_containers_has_images_networks_and_a_directory(docker: Path) -> None:
     assert survey.engine_survey() == {
         "images": {"a:1": "sha256:1"},
         "networks": ["net"],
+        "free_mib": f"of {docker.name}",
         "containers": {},
         "foreign": {},
     }
@@ -127,6 +130,17 @@ def test_files_are_found_below_directories_and_what_does_not_exist_is_left_out(t
     assert names["file"]["checksum"].startswith("6b86b273ff34")
     assert [names[name]["mode"] for name in ("folder", "file")] == ["0700", "0640"]
     assert names["folder"]["checksum"] is names["link"]["checksum"] is None
+
+
+def test_free_space_is_that_of_the_engine_and_the_least_of_the_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = {"/srv/docker": 9, "/var/lib": 7, "/var": 3, "/etc": 5}
+    monkeypatch.setattr(survey, "WRITTEN_TO", ("/var/lib", "/var", "/etc"))
+    monkeypatch.setattr(
+        survey.shutil, "disk_usage", lambda path: SimpleNamespace(free=(free[path] << 20) + 1)
+    )
+    assert survey.free_mib("/srv/docker") == {"for_docker": 9, "for_system": 3}
 
 
 @pytest.mark.parametrize(("seconds", "slowness"), [(0.004, 1), (0.012, 1), (0.023, 1), (0.125, 10)])

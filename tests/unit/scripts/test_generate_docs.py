@@ -47,31 +47,6 @@ def page(roles: Path) -> str:
     return (roles.parent / "docs" / "v.md").read_text()
 
 
-def test_each_variable_is_a_row_with_its_type_default_and_description(roles: Path) -> None:
-    assert generate(roles) == 0
-    assert "| `shop_name` | str |  | yes | One \\| two, three. |" in page(roles)
-    assert '| `shop_hours` | str | `""` | no | When it is open. One of: `""`, `day`. |' in page(roles)
-    assert "| `shop_goods` | list of dict | `[]` | no | What it sells. |" in page(roles)
-    assert "| `shop_goods[].price` | int |  | yes | In cents. |" in page(roles)
-
-
-def test_roles_and_variables_are_in_the_order_of_the_alphabet(roles: Path) -> None:
-    generate(roles)
-    words = ["## bakery", "`bakery_goods`", "`bakery_hours`", "`bakery_name`", "## shop", "`shop_goods`"]
-    places = [page(roles).index(word) for word in words]
-    assert places == sorted(places)
-
-
-def test_the_roles_description_is_markdown(roles: Path) -> None:
-    generate(roles)
-    assert "A shop.\n\nSells `things`.\n\nCloses at night.\n" in page(roles)
-
-
-def test_other_entry_points_have_a_heading_of_their_own(roles: Path) -> None:
-    generate(roles)
-    assert "### tasks_from: inventory\n\nCount.\n\nIt has no variables.\n" in page(roles)
-
-
 def test_the_same_roles_give_the_same_page(roles: Path) -> None:
     generate(roles)
     first = page(roles)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes and checks `.env`, the file that holds this installation's accounts, passwords and addresses.
+"""Checks and completes `.env`, the file that holds this installation's accounts, passwords and addresses.
 
 The keys and their rules are in `RULES` and `OPTIONAL_RULES`; `.env.example` is the file to start from.
 The syntax is python-dotenv's, without interpolation: a `$` in a password stands for itself.
@@ -269,30 +269,6 @@ def problems(path: str | Path) -> list[str]:
     return []
 
 
-def create(path: str | Path, example: str | Path) -> bool:
-    """Make `path` from `example`, with a random password where a password is empty.
-
-    The file appears complete or not at all, readable by its owner only; through sudo, the owner is
-    the user who called it.
-
-    Returns: False, and nothing is done, when `path` is there already.
-    Raises: OSError when the example cannot be read or the file cannot be written.
-    """
-    path = Path(path)
-    if os.path.lexists(path):
-        return False
-    content = _fill_passwords(Path(example).read_text(encoding="utf-8"))
-    with _written_beside(path, content) as temporary:
-        if os.geteuid() == 0 and "SUDO_UID" in os.environ:
-            os.chown(temporary, int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1")))
-        # Unlike a rename, a link never replaces a file that somebody else made meanwhile.
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-    return True
-
-
 def complete(path: str | Path, example: str | Path) -> list[str]:
     """Add the keys that `path` lacks, as the example has them, with random passwords.
 
@@ -337,7 +313,7 @@ def _written_beside(path: Path, content: str) -> Iterator[Path]:
 
 
 def preview(example: str | Path) -> dict[str, str]:
-    """Give what `create` would write, with passwords used nowhere: for check mode before a first run."""
+    """Give what `make_env` would write, with passwords used nowhere: for check mode before a first run."""
     entries, found = _parse(_fill_passwords(Path(example).read_text(encoding="utf-8")), Path(example).name)
     if found:
         raise EnvFileError(found)
@@ -358,7 +334,7 @@ def _read(path: Path) -> tuple[list[Entry], list[str]]:
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        advice = "make it with `.venv/bin/python scripts/env_file.py create`"
+        advice = "make it with `scripts/make_env`"
         raise EnvFileError([f"{name} is not there: {advice}."]) from None
     except UnicodeDecodeError as error:
         raise EnvFileError([f"{name} is no UTF-8 text (byte {error.start}): save it as UTF-8."]) from None
@@ -516,27 +492,13 @@ def _shared_accounts(entries: list[Entry], name: str) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (2 when the file is wrong)."""
-    parser = argparse.ArgumentParser(description="Make or check the file that holds accounts and passwords.")
-    parser.add_argument("action", choices=["create", "complete", "check"])
+    parser = argparse.ArgumentParser(description="Check or complete the file with accounts and passwords.")
+    parser.add_argument("action", choices=["complete", "check"])
     parser.add_argument("--file", type=Path, default=ROOT / ".env", help="default: .env at the root")
     parser.add_argument(
         "--example", type=Path, default=ROOT / ".env.example", help="default: .env.example at the root"
     )
     options = parser.parse_args(arguments)
-    if options.action == "create":
-        try:
-            made = create(options.file, options.example)
-        except OSError as error:
-            print(
-                f"{options.file.name} cannot be made from {options.example.name}: {error}.", file=sys.stderr
-            )
-            return EXIT_BAD_FILE
-        print(
-            f"{options.file.name} made, with random passwords."
-            if made
-            else f"{options.file.name} is there already and stays as it is."
-        )
-        return 0
     if options.action == "complete":
         try:
             added = complete(options.file, options.example)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 import re
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +19,7 @@ Change = Callable[[str, str], Path]
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
     path = tmp_path / ".env"
-    assert env_file.create(path, EXAMPLE)
+    subprocess.run([ROOT / "scripts/make_env", path], check=True)
     return path
 
 
@@ -46,93 +44,10 @@ def only_problem(path: Path) -> str:
     return found[0]
 
 
-# --- create -------------------------------------------------------------------------------
+# --- preview -------------------------------------------------------------------------------
 
 
-def test_a_created_file_is_right_in_every_key(good: Path) -> None:
-    assert env_file.problems(good) == []
-
-
-def test_a_created_file_has_exactly_the_known_keys(good: Path) -> None:
-    assert list(env_file.load(good)) == list(dict.fromkeys(env_file.load(good)))
-    assert set(env_file.load(good)) == set(env_file.RULES)
-
-
-def test_created_passwords_are_32_letters_and_digits_and_all_different(good: Path) -> None:
-    passwords = [value for key, value in env_file.load(good).items() if key.endswith(("_PASSWORD", "_PASS"))]
-    assert len(passwords) == 10
-    assert len(set(passwords)) == len(passwords)
-    assert all(re.fullmatch("[A-Za-z0-9]{32}", password) for password in passwords)
-
-
-def test_two_created_files_share_no_password(good: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    env_file.create(other, EXAMPLE)
-    for key, value in env_file.load(good).items():
-        if key.endswith(("_PASSWORD", "_PASS")):
-            assert env_file.load(other)[key] != value
-
-
-def test_a_created_file_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    old = os.umask(0)
-    try:
-        env_file.create(path, EXAMPLE)
-    finally:
-        os.umask(old)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_an_existing_file_is_never_touched(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("mine")
-    assert env_file.create(path, EXAMPLE) is False
-    assert path.read_text() == "mine"
-
-
-def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / ".env"
-    fill = env_file._fill_passwords
-
-    def made_meanwhile(text: str) -> str:
-        path.write_text("theirs")
-        return fill(text)
-
-    monkeypatch.setattr(env_file, "_fill_passwords", made_meanwhile)
-    assert env_file.create(path, EXAMPLE) is False
-    assert path.read_text() == "theirs"
-    assert os.listdir(tmp_path) == [".env"]
-
-
-def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        env_file.create(tmp_path / ".env", tmp_path / "no example")
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_through_sudo_the_file_belongs_to_the_calling_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SUDO_UID", "12345")
-    monkeypatch.setenv("SUDO_GID", "23456")
-    path = tmp_path / ".env"
-    env_file.create(path, EXAMPLE)
-    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
-
-
-def test_an_extra_password_of_a_changed_example_is_filled_too(tmp_path: Path) -> None:
-    example = tmp_path / "example"
-    example.write_text(EXAMPLE.read_text() + "EXTRA_SHOP_PASSWORD=\nEXTRA_SHOP_NAME=\n")
-    env_file.create(tmp_path / ".env", example)
-    values = env_file.load(tmp_path / ".env")
-    assert len(values["EXTRA_SHOP_PASSWORD"]) == 32
-    assert values["EXTRA_SHOP_NAME"] == ""
-
-
-def test_a_preview_has_all_that_a_created_file_has_and_writes_nothing(good: Path) -> None:
+def test_a_preview_has_all_that_a_file_that_was_made_has_and_writes_nothing(good: Path) -> None:
     before = good.read_text()
     assert env_file.preview(EXAMPLE).keys() == env_file.load(good).keys()
     assert all(env_file.preview(EXAMPLE).values())
@@ -159,7 +74,7 @@ def test_the_example_itself_is_refused_for_its_empty_passwords_only() -> None:
 
 
 def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    assert "scripts/env_file.py create" in only_problem(tmp_path / ".env")
+    assert "scripts/make_env" in only_problem(tmp_path / ".env")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -502,28 +417,8 @@ def test_check_says_nothing_of_a_good_file(good: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_create_makes_a_file_once_and_tells_no_password(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    first = command("create", "--file", path)
-    made = path.read_text()
-    second = command("create", "--file", path)
-    assert (first.returncode, second.returncode) == (0, 0)
-    assert "made" in first.stdout
-    assert "stays as it is" in second.stdout
-    assert path.read_text() == made
-    assert env_file.load(path)["POSTGRES_PASSWORD"] not in first.stdout + first.stderr
-
-
-def test_create_that_cannot_write_says_so_without_a_traceback(tmp_path: Path) -> None:
-    done = command("create", "--file", tmp_path / "no such folder" / ".env")
-    assert done.returncode == 2
-    assert "cannot be made" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_an_older_file_is_completed_and_keeps_what_it_has(tmp_path: Path) -> None:
-    file, example = tmp_path / ".env", env_file.ROOT / ".env.example"
-    assert env_file.create(file, example)
+def test_an_older_file_is_completed_and_keeps_what_it_has(good: Path, tmp_path: Path) -> None:
+    file, example = good, EXAMPLE
     whole = file.read_text()
     older = "\n".join(line for line in whole.splitlines() if not line.startswith("DEAD_LETTERS_"))
     file.write_text(older)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,25 +26,74 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make_env(folder: Path) -> str:
-    done = subprocess.run([folder / "scripts/make_env"], check=True, capture_output=True, text=True, cwd="/")
-    return done.stdout
+def make_env(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [folder / "scripts/make_env", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={"PATH": os.environ["PATH"], **variables},
+    )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_it_makes_a_valid_env_with_another_password_for_each_account(folder: Path) -> None:
-    assert "made" in make_env(folder)
+    done = make_env(folder)
+    assert done.stdout == ".env made, with random passwords.\n"
     made = env_file.load(folder / ".env")
+    assert set(made) == set(env_file.RULES)
     passwords = [value for key, value in made.items() if key.endswith(("_PASSWORD", "_PASS"))]
     assert len(set(passwords)) == len(passwords) == 10
-    assert {len(password) for password in passwords} == {32}
+    assert all(re.fullmatch("[A-Za-z0-9]{32}", password) for password in passwords)
     assert (folder / ".env").stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in folder.iterdir()) == [".env", ".env.example", "scripts"]
+    assert names(folder) == [".env", ".env.example", "scripts"]
 
 
 def test_an_existing_env_stays_as_it_is(folder: Path) -> None:
     (folder / ".env").write_text("mine\n")
-    assert "stays" in make_env(folder)
+    assert "stays" in make_env(folder).stdout
     assert (folder / ".env").read_text() == "mine\n"
+
+
+def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(folder: Path) -> None:
+    # `sync` comes last before the file gets its name.
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "sync").write_text(f'#!/bin/sh\necho theirs > "{folder}/.env"\n')
+    (programs / "sync").chmod(0o755)
+    done = make_env(folder, PATH=f"{programs}:{os.environ['PATH']}")
+    assert done.returncode == 0
+    assert "stays" in done.stdout
+    assert (folder / ".env").read_text() == "theirs\n"
+    assert names(folder) == [".env", ".env.example", "programs", "scripts"]
+
+
+def test_a_failure_is_one_and_leaves_nothing_behind(folder: Path) -> None:
+    (folder / ".env.example").unlink()
+    done = make_env(folder)
+    assert done.returncode != 0
+    assert ".env.example" in done.stderr
+    assert names(folder) == ["scripts"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_through_sudo_the_file_belongs_to_the_calling_user(folder: Path) -> None:
+    make_env(folder, str(folder / "mine.env"), SUDO_UID="12345", SUDO_GID="23456")
+    made = (folder / "mine.env").stat()
+    assert (made.st_uid, made.st_gid) == (12345, 23456)
+
+
+def test_an_extra_password_of_a_changed_example_is_filled_too(folder: Path) -> None:
+    with (folder / ".env.example").open("a") as example:
+        example.write("EXTRA_SHOP_PASSWORD=\nEXTRA_SHOP_NAME=\n")
+    make_env(folder)
+    values = env_file.load(folder / ".env")
+    assert len(values["EXTRA_SHOP_PASSWORD"]) == 32
+    assert values["EXTRA_SHOP_NAME"] == ""
 
 
 # --- the secret files -------------------------------------------------------------------------

@@ -83,8 +83,8 @@ def docker(*arguments: str, patience: float = 60) -> str:
     return done.stdout
 
 
-def answer(container: dict[str, Any], patience: float = ANSWER_SECONDS) -> Any:
-    """Return what a container says about what is inside it, or nothing."""
+def answer(container: dict[str, Any], patience: float) -> Any:
+    """Return what a container says about what is inside it, or nothing; waits for so many seconds."""
     question = container["Config"]["Labels"].get(QUESTION)
     if not question or not container["State"]["Running"] or container["State"]["Paused"]:
         return None
@@ -122,8 +122,12 @@ def volumes_in_use(container: dict[str, Any]) -> list[str]:
     return [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
 
 
-def engine_survey() -> dict[str, Any]:
-    """Return what the engine has."""
+def engine_survey(patience: float = ANSWER_SECONDS) -> dict[str, Any]:
+    """Return what the engine has.
+
+    Args:
+        patience: how long a container may take for its answer, in seconds.
+    """
     formats = {
         "images": ("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"),
         "networks": ("network", "ls", "--format", "{{.Name}}"),
@@ -141,7 +145,7 @@ def engine_survey() -> dict[str, Any]:
         containers = json.loads(docker("inspect", *found["ids"])) if found["ids"] else []
         named = {container["Name"][1:]: container for container in containers}
         ours = {name: item for name, item in named.items() if SERVICE in (item["Config"]["Labels"] or {})}
-        answers = threads.map(answer, ours.values())
+        answers = threads.map(lambda item: answer(item, patience), ours.values())
         return {
             "images": dict(line.rsplit(" ", 1) for line in found["images"] if "<none>" not in line),
             "networks": found["networks"],
@@ -226,7 +230,7 @@ def main() -> None:
             raise RuntimeError("it is not installed")
         if importlib.util.find_spec("requests") is None:
             raise RuntimeError("python3-requests, which Ansible's modules need, is not installed")
-        survey.update(engine_survey())
+        survey.update(engine_survey(ANSWER_SECONDS * survey["slowness"]))
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         survey["engine"] = str(error)
     module.exit_json(changed=False, survey=survey)

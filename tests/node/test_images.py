@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_no_file_of_an_image_gives_its_callers_anothers_rights(node: Node) -> No
     script = "find / -xdev \\( -path /etc/debian_version -o -type f -perm /6000 \\) 2>/dev/null || true"
     for name, found in node.in_each(script, options="--user 0").items():
         assert found.split() == ["/etc/debian_version"], name
+
+
+def test_images_hold_no_secret(node: Node) -> None:
+    # A container's volume hides what its image has in that place. What a package makes when it is installed
+    # counts: it is the same wherever the image runs.
+    script = "find / -xdev -name .erlang.cookie; grep -rl 'PRIVATE KEY-----' /etc /root /home /var || true"
+    for image in {node.containers[name]["Image"] for name in NAMES}:
+        options = f"--rm --network none --user 0 --entrypoint sh {image}"
+        assert node.run(f"docker run {options} -c {shlex.quote(script)}") == "", image
 
 
 def test_images_hold_no_package_lists(node: Node) -> None:

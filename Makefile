@@ -82,7 +82,7 @@ lint: test-environment ## static checks
 
 .PHONY: test-unit
 test-unit: test-environment ## the apps' own tests, against real databases and brokers
-	pytest --numprocesses 2 --dist loadfile tests/unit
+	pytest --numprocesses 4 --dist loadfile tests/unit
 
 .PHONY: test-platform
 test-platform: test-environment ## the whole platform on a fresh node in a container [LONG=yes adds what takes long] [DEBIAN_MIRROR=URL]

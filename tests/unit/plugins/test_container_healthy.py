@@ -26,7 +26,7 @@ def container(
     }
     if health is not None:
         state["Health"] = {"Status": health, "Log": [{"Output": "first\n"}, {"Output": "no database\n"}]}
-    return {"State": state, "RestartCount": restarts, "Config": {"Healthcheck": check or None}}
+    return {"Id": "f00", "State": state, "RestartCount": restarts, "Config": {"Healthcheck": check or None}}
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,34 @@ def test_it_waits_until_a_container_is_healthy_and_no_longer_than_it_may_take(
 ) -> None:
     seen = iter([container("starting"), container("unhealthy"), container("healthy")])
     monkeypatch.setattr(healthy, "PAUSE", 0)
+    monkeypatch.setattr(healthy, "check_passes", lambda _: False)
     monkeypatch.setattr(healthy, "inspect", lambda _: next(seen))
     assert healthy.wait("app", 1) == ""
     monkeypatch.setattr(healthy, "inspect", lambda _: container("starting"))
     monkeypatch.setattr(healthy, "limit", lambda *_: 0)
     monkeypatch.setattr(healthy, "reason", lambda name, _: f"{name} is late")
     assert healthy.wait("app", 1) == "app is late"
+
+
+def test_it_runs_the_check_of_a_container_that_docker_has_not_checked_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\necho "$@" >>\'{tmp_path}/called\'\n[ "$4" = pass ] || [ "$5" = pass ]\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    checked = container("starting", Timeout=5 * SECOND)
+
+    checked["Config"]["Healthcheck"]["Test"] = ["CMD", "check", "pass"]
+    monkeypatch.setattr(healthy, "inspect", lambda _: checked)
+    assert healthy.wait("app", 1) == ""
+    checked["Config"]["Healthcheck"]["Test"] = ["CMD-SHELL", "pass"]
+    assert healthy.check_passes(checked)
+    checked["Config"]["Healthcheck"]["Test"] = ["CMD", "check", "fail"]
+    assert not healthy.check_passes(checked)
+
+    assert (tmp_path / "called").read_text().splitlines() == [
+        "exec f00 check pass",
+        "exec f00 /bin/sh -c pass",
+        "exec f00 check fail",
+    ]

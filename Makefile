@@ -116,6 +116,10 @@ test-kubernetes: test-environment ## the manifests of deploy/kubernetes, run by 
 test-servers: test-environment ## several servers by SSH, each reached in another way, and the firewall (docs/servers.md) [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name servers
 
+.PHONY: test-cluster
+test-cluster: test-environment ## three machines as one platform, on a Docker Swarm (docs/swarm.md) [DEBIAN_MIRROR=URL]
+	molecule test --no-command-borders --scenario-name cluster
+
 .PHONY: test-bundle
 test-bundle: test-environment ## a bundle, made here and installed on nodes without a network (docs/bundle.md) [BUNDLE=FILE tests this one] [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name bundle

@@ -44,6 +44,8 @@ survey:
     - C(images), each name with tag, and its id; C(networks), their names.
     - C(containers), those with the label of a service, by name. C(foreign), the names of all others, each
       with the volumes that it uses while it runs.
+    - C(swarm), the C(state) that the engine calls its part in a Swarm, the id of its C(cluster), and the
+      C(services) of ours that a manager knows, each with its C(description) and how its last C(update) went.
     - C(files), each path with its mode, owner, group and SHA-256. C(texts), each path with its content.
     - C(memory_mib), what the machine has. C(free_mib), the free disk space C(for_docker), in the engine's
       directory, and C(for_system), the least of where builds, secrets and records are.
@@ -132,7 +134,7 @@ def engine_survey(patience: float = ANSWER_SECONDS) -> dict[str, Any]:
         "images": ("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"),
         "networks": ("network", "ls", "--format", "{{.Name}}"),
         "ids": ("ps", "--all", "--quiet", "--no-trunc"),
-        "root": ("info", "--format", "{{.DockerRootDir}}"),
+        "info": ("info", "--format", "{{json .DockerRootDir}}{{println}}{{json .Swarm}}"),
     }
     with ThreadPoolExecutor() as threads:
         found = dict(
@@ -146,17 +148,39 @@ def engine_survey(patience: float = ANSWER_SECONDS) -> dict[str, Any]:
         named = {container["Name"][1:]: container for container in containers}
         ours = {name: item for name, item in named.items() if SERVICE in (item["Config"]["Labels"] or {})}
         answers = threads.map(lambda item: answer(item, patience), ours.values())
+        root, swarm = map(json.loads, found["info"])
         return {
             "images": dict(line.rsplit(" ", 1) for line in found["images"] if "<none>" not in line),
             "networks": found["networks"],
             # Docker's data may have a disk of its own.
-            "free_mib": free_mib(found["root"][0]),
+            "free_mib": free_mib(root),
+            "swarm": swarm_survey(swarm),
             "containers": {
                 name: {**summary(item), "answer": told}
                 for (name, item), told in zip(ours.items(), answers, strict=True)
             },
             "foreign": {name: volumes_in_use(item) for name, item in named.items() if name not in ours},
         }
+
+
+def swarm_survey(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what a plan needs of a Swarm, from what the engine says of it."""
+    found: dict[str, Any] = {
+        "state": info["LocalNodeState"],
+        "cluster": (info.get("Cluster") or {}).get("ID", ""),
+        "services": {},
+    }
+    ids = (
+        docker("service", "ls", "--quiet", "--filter", f"label={SERVICE}").split()
+        if info["ControlAvailable"]
+        else []
+    )
+    for service in json.loads(docker("service", "inspect", *ids)) if ids else []:
+        found["services"][service["Spec"]["Name"]] = {
+            "description": service["Spec"]["Labels"].get(DESCRIPTION, ""),
+            "update": (service.get("UpdateStatus") or {}).get("State", ""),
+        }
+    return found
 
 
 def file_survey(paths: list[str]) -> dict[str, dict[str, Any]]:
@@ -222,6 +246,7 @@ def main() -> None:
         "networks": [],
         "containers": {},
         "foreign": {},
+        "swarm": {"state": "inactive", "cluster": "", "services": {}},
         "files": file_survey(module.params["paths"]),
         "texts": {path: text(path) for path in module.params["texts"] if os.path.exists(path)},
     }

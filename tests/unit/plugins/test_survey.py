@@ -38,9 +38,13 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "image-ls").write_text("a:1 sha256:1\n<none>:<none> sha256:2\n")
     (tmp_path / "network-ls").write_text("net\n")
     (tmp_path / "ps---all").write_text("")
-    (tmp_path / "info---format").write_text(f"{tmp_path}\n")
+    tell_info(tmp_path, {"LocalNodeState": "inactive", "ControlAvailable": False})
     monkeypatch.setattr(survey, "free_mib", lambda path: f"of {Path(path).name}")
     return tmp_path
+
+
+def tell_info(docker: Path, swarm: dict[str, Any]) -> None:
+    (docker / "info---format").write_text(f"{json.dumps(str(docker))}\n{json.dumps(swarm)}\n")
 
 
 def put(docker: Path, *containers: dict[str, Any]) -> None:
@@ -54,8 +58,28 @@ def test_an_engine_without_containers_has_images_networks_and_a_directory(docker
         "images": {"a:1": "sha256:1"},
         "networks": ["net"],
         "free_mib": f"of {docker.name}",
+        "swarm": {"state": "inactive", "cluster": "", "services": {}},
         "containers": {},
         "foreign": {},
+    }
+
+
+def test_a_manager_of_a_swarm_knows_its_services(docker: Path) -> None:
+    tell_info(docker, {"LocalNodeState": "active", "ControlAvailable": True, "Cluster": {"ID": "c"}})
+    (docker / "service-ls").write_text("id\n")
+    labels = {"play-with-containers.service": "app", "play-with-containers.description": "d"}
+    described = [
+        {"Spec": {"Name": "app", "Labels": labels}, "UpdateStatus": {"State": "paused"}},
+        {"Spec": {"Name": "new", "Labels": {"play-with-containers.service": "new"}}},
+    ]
+    (docker / "service-inspect").write_text(json.dumps(described))
+    assert survey.engine_survey()["swarm"] == {
+        "state": "active",
+        "cluster": "c",
+        "services": {
+            "app": {"description": "d", "update": "paused"},
+            "new": {"description": "", "update": ""},
+        },
     }
 
 

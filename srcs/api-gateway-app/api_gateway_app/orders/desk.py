@@ -18,6 +18,8 @@ from platform_common.problems import Problem
 
 KEY_LIFETIME_SECONDS: Final = 24 * 60 * 60.0
 RETRY_SECONDS: Final = 5
+# Of the ids of orders with an idempotency key; chosen at random, once.
+_NAMESPACE: Final = uuid.UUID("2f0b5d0c-6c1e-4f5e-9a39-8f1f3c1d7a52")
 _logger = logging.getLogger(__name__)
 
 
@@ -41,7 +43,8 @@ class OrderDesk:
 
         Args:
             order: what was ordered.
-            idempotency_key: the same user with the same key within 24 hours means the same order.
+            idempotency_key: the same order of the same user with the same key is one order, at whichever
+                gateway; another order with that key is refused for 24 hours, at this gateway.
             request_id: X-Request-ID of the call.
 
         Raises:
@@ -63,19 +66,16 @@ class OrderDesk:
         return AcceptedOrder(order_id, is_kept)
 
     def _identify(self, order: Order, idempotency_key: str | None) -> str:
-        order_id = str(uuid.uuid4())
         if idempotency_key is None:
-            return order_id
+            return str(uuid.uuid4())
+        key = _digest_of_key(order.user_id, idempotency_key)
         content = hashlib.sha256(order.canonical_bytes()).digest()
-        # The first to record the key decides the id; SQLite decides who is first, over all workers.
+        # The id follows from user, key and order, so that it is the same at every gateway. The record is
+        # for another order under the same key; SQLite decides which came first, over all workers.
         # Each of them then publishes the order itself, under that id: nobody answers 200 for an
         # order that only another, who may die, has in hand. billing-app stores one of them.
-        claim = self._store.claim(
-            _digest_of_key(order.user_id, idempotency_key),
-            content,
-            order_id,
-            lifetime_seconds=KEY_LIFETIME_SECONDS,
-        )
+        order_id = str(uuid.uuid5(_NAMESPACE, (key + content).hex()))
+        claim = self._store.claim(key, content, order_id, lifetime_seconds=KEY_LIFETIME_SECONDS)
         if claim.content != content:
             raise Problem(
                 422,

@@ -1,0 +1,113 @@
+"""Three machines, which are containers of this computer, and the Swarm that they form."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import requests
+from tests.faults.platform_under_test import Platform
+from tests.library.support import wait_until
+
+MACHINES: Final = tuple(f"play-with-containers-swarm-{number}" for number in (1, 2, 3))
+NETWORK: Final = "play-with-containers-swarm"
+REPLICATED: Final = ("inventory-app", "billing-app")
+GATEWAY: Final = "api-gateway-app"
+
+
+def outside(*arguments: str) -> str:
+    """Run a command of the Docker Engine that the machines are containers of."""
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def address(machine: str) -> str:
+    """Where a machine's gateway is published now.
+
+    Raises: subprocess.CalledProcessError where the machine is down.
+    """
+    return "http://" + outside("port", machine, "3000").splitlines()[0]
+
+
+def next_gateway() -> Callable[[], str]:
+    """Give the address of one gateway after the other, as a client knows them all and tries the next one."""
+    machines = itertools.cycle(MACHINES)
+    return lambda: address(next(machines))
+
+
+class Swarm:
+    """The machines, and the first one's platform, which has the databases and the broker.
+
+    Args:
+        env: the installation's `.env`.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.first = Platform(MACHINES[0], env)
+
+    def run(self, command: str, machine: str = MACHINES[0]) -> str:
+        """Run a shell command on a machine; it must succeed."""
+        return outside("exec", machine, "sh", "-c", command)
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """The Swarm's services as Docker describes them, by name."""
+        listed = json.loads(self.run("docker service inspect $(docker service ls --quiet)"))
+        return {service["Spec"]["Name"]: service for service in listed}
+
+    def running(self, service: str) -> dict[str, int]:
+        """How many healthy tasks of a service each machine has, as the machines themselves say."""
+        of_service = f"label=com.docker.swarm.service.name={service}"
+        command = f"docker ps --quiet --filter health=healthy --filter {of_service}"
+        return {machine: len(self.run(command, machine).split()) for machine in MACHINES}
+
+    def unwell(self) -> str:
+        """Say what is not as it should be; nothing if all is well."""
+        try:
+            states = self.run("docker node ls --format '{{ .Hostname }} {{ .Status }} {{ .ManagerStatus }}'")
+            away = [line for line in states.splitlines() if " Ready " not in line or "Unreachable" in line]
+            if away or len(states.splitlines()) != len(MACHINES):
+                return f"machines: {states}"
+            for service in (*REPLICATED, GATEWAY):
+                tasks = self.run(
+                    f"docker service ls --format '{{{{ .Replicas }}}}' --filter name={service}"
+                ).partition("/")
+                if tasks[0] != tasks[2]:
+                    return f"{service}: {''.join(tasks)}"
+            for machine in MACHINES:
+                answer = requests.get(f"{address(machine)}/health/ready", timeout=5)
+                if answer.json()["status"] != "ready":
+                    return f"{machine}: {answer.text}"
+        except (requests.RequestException, subprocess.CalledProcessError, ValueError) as error:
+            return f"{type(error).__name__}: {getattr(error, 'stderr', error)}"
+        return ""
+
+    def wait_until_well(self, seconds: float) -> None:
+        """Wait until all machines, their tasks and their gateways are well."""
+        wait_until(
+            lambda: not self.unwell(), "all machines are well", seconds, interval=0.5, explain=self.unwell
+        )
+
+    def kept(self) -> int:
+        """How many orders wait in the stores of all gateways."""
+        answers = [requests.get(f"{address(machine)}/health/ready", timeout=5).json() for machine in MACHINES]
+        return sum(answer["dependencies"]["order-store"]["depth"] for answer in answers)
+
+    def wait_until_stored(self, seconds: float) -> None:
+        """Wait until no order is on the way any more."""
+
+        def on_the_way() -> str:
+            # A machine that comes back may yet have its tasks started anew.
+            return (
+                self.unwell()
+                or f"{self.kept()} kept, {self.first.page().messages('billing_queue')} in the queue"
+            )
+
+        readings: list[str] = []
+
+        def quiet() -> bool:
+            readings.append(on_the_way())
+            return readings[-4:] == ["0 kept, 0 in the queue"] * 4
+
+        wait_until(quiet, "all orders are stored", seconds, interval=3, explain=on_the_way)

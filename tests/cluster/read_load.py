@@ -1,4 +1,4 @@
-"""Clients that read movies, and try the next gateway where one refuses their connection."""
+"""Clients that read movies, and try the next gateway where one refuses them or says that it cannot now."""
 
 from __future__ import annotations
 
@@ -56,5 +56,10 @@ class ReadLoad(Clients):
             except requests.ConnectionError as error:
                 reason = f"{url}: {error}"
                 continue
-            return "" if answer.status_code == 200 else f"{url}: {answer.status_code} {answer.text[:200]}"
+            if answer.status_code == 200:
+                return ""
+            reason = f"{url}: {answer.status_code} {answer.text[:200]}"
+            # A gateway that has just started has not found inventory-app yet.
+            if answer.status_code != 503 or "Retry-After" not in answer.headers:
+                return reason
         return reason

@@ -37,6 +37,12 @@ def test_clocks_that_differ_are_refused(swarm: Swarm, operator: Operator) -> Non
     assert "what is to be done" not in result.text
 
 
+def test_the_firewall_of_one_machine_is_refused(operator: Operator) -> None:
+    operator.refused(
+        "site.yml", "platform_firewall does not know the ports of a Swarm", platform_firewall=True
+    )
+
+
 def test_an_operation_of_one_machine_is_refused(operator: Operator) -> None:
     operator.refused("ansible/status.yml", "not yet for a Swarm", "docs/swarm.md")
 

@@ -57,7 +57,7 @@ sbom: ## write the bills of materials of all images into sbom/ (docs/bill-of-mat
 	@python scripts/sbom.py sbom
 
 .PHONY: audit
-audit: ## ask the databases of advisories about what the bills of materials list (docs/bill-of-materials.md)
+audit: test-environment ## ask the databases of advisories about what the bills of materials list (docs/bill-of-materials.md)
 	@python scripts/audit.py sbom
 
 .PHONY: test
@@ -69,7 +69,7 @@ test-all: ## test, and all the longer tests, one after another, with a table at 
 	@scripts/test all
 
 .PHONY: setup
-setup: ## only the control-node environment (.venv, Docker, Vagrant)
+setup: ## only the control-node environment, with what the tests need (.venv, Docker, Vagrant)
 	@scripts/setup --with vagrant --with tests
 
 .PHONY: test-environment
@@ -89,11 +89,11 @@ test-platform: test-environment ## the whole platform on a fresh node in a conta
 	$(if $(LONG),$(LONG_FORMS)) molecule test --no-command-borders
 
 .PHONY: fuzz
-fuzz: ## unforeseen input to the running platform; deletes its movies [URL=http://localhost:3000] [GATEWAY_PORT=3000] [SECONDS=900] [SEED=N] [PLATFORM_DESTRUCTIVE=1]
+fuzz: test-environment ## unforeseen input to the running platform; deletes its movies [URL=http://localhost:3000] [GATEWAY_PORT=3000] [SECONDS=900] [SEED=N] [PLATFORM_DESTRUCTIVE=1]
 	python scripts/fuzz.py $(call option,URL,url) $(call option,SECONDS,seconds) $(call option,SEED,seed)
 
 .PHONY: bench
-bench: ## how fast the platform is, beside what does the same work; touches no data; 15 minutes [ON=local] [ROUNDS=3] [SECONDS=3] [KEEP=yes]
+bench: test-environment ## how fast the platform is, beside what does the same work; touches no data; 15 minutes [ON=local] [ROUNDS=3] [SECONDS=3] [KEEP=yes]
 	@python -m benchmarks $(call option,ON,on) $(call option,ROUNDS,rounds) $(call option,SECONDS,seconds) $(if $(KEEP),--keep)
 
 .PHONY: bench-plots
@@ -253,7 +253,7 @@ postman: test-environment ## write the Postman collection anew from openapi.yaml
 	python -m tests.openapi.postman
 
 .PHONY: screenshots
-screenshots: ## take the pictures of the page anew, from the running platform; stops billing-app for some seconds [URL=http://localhost:3000] [GATEWAY_PORT=3000]
+screenshots: test-environment ## take the pictures of the page anew, from the running platform; stops billing-app for some seconds [URL=http://localhost:3000] [GATEWAY_PORT=3000]
 	python scripts/screenshots.py $(call option,URL,url)
 
 .PHONY: compose

@@ -10,7 +10,7 @@ missing_packages() {
   for target in "$@"; do
     case $target in
       base)
-        environment_is_current || find_python >/dev/null ||
+        environment_is_current control || find_python >/dev/null ||
           printf 'python3-venv\tPython 3.11 or newer, with venv\n'
         # A client alone is no engine; a daemon that answers from elsewhere is one.
         if ! has_program dockerd && ! docker_answers >/dev/null; then

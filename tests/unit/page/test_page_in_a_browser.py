@@ -12,7 +12,7 @@ import pytest
 from tests.library.page_platform import Platform
 from tests.library.support import wait_until
 
-# Of requirements/control.in, but large: who has only the rest can run the other tests.
+# Of requirements/tests.in, but large: who has only the rest can run the other tests.
 expect = pytest.importorskip("playwright.sync_api").expect
 HOSTILE = [
     "<img src=x onerror=alert(1)>",

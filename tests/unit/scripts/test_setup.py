@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,28 @@ def test_an_unknown_argument_is_named(clone: Path, argument: str) -> None:
     done = setup(clone, argument)
     assert done.returncode == 1
     assert f"'{argument} ' is no argument of scripts/setup" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("made_for", "wanted", "current"),
+    [
+        ("control", "control", True),
+        ("control", "tests", False),
+        ("tests", "tests", True),
+        ("tests", "control", True),
+    ],
+)
+def test_an_environment_for_the_tests_is_one_for_the_platform_too(
+    clone: Path, made_for: str, wanted: str, current: bool
+) -> None:
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/bin/python").symlink_to(sys.executable)
+    source = f'root={clone} && source "$root/scripts/lib/environment.sh"'
+    subprocess.run(
+        ["bash", "-c", f'{source}; environment_fingerprint {made_for} >"$root/.venv/.fingerprint"'], check=True
+    )
+    asked = subprocess.run(["bash", "-c", f"{source}; environment_is_current {wanted}"], check=False)
+    assert (asked.returncode == 0) is current
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ ensure_environment() {
   trap restore_environment EXIT
   quietly "$python" -m venv "$environment" || environment_failed "The environment cannot be made."
   # Most of it is collections of Ansible that nothing here imports: Python compiles what it runs.
-  quietly "$environment/bin/pip" install --disable-pip-version-check --no-input --progress-bar off --no-compile \
+  quietly "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --no-compile \
     --require-hashes --requirement "$root/requirements/$1.txt" ||
     environment_failed "The packages of requirements/$1.txt cannot be installed."
   quietly "$environment/bin/python" -I "$start_programs" "$environment/bin" "$root" ||

@@ -16,6 +16,7 @@ MACHINES: Final = tuple(f"play-with-containers-swarm-{number}" for number in (1,
 NETWORK: Final = "play-with-containers-swarm"
 REPLICATED: Final = ("inventory-app", "billing-app")
 GATEWAY: Final = "api-gateway-app"
+BROKER: Final = "rabbitmq"
 
 
 def outside(*arguments: str) -> str:
@@ -38,7 +39,7 @@ def next_gateway() -> Callable[[], str]:
 
 
 class Swarm:
-    """The machines, and the first one's platform, which has the databases and the broker.
+    """The machines, and the first one's platform, which has the databases.
 
     Args:
         env: the installation's `.env`.
@@ -76,6 +77,10 @@ class Swarm:
                 if tasks[0] != tasks[2]:
                     return f"{service}: {''.join(tasks)}"
             for machine in MACHINES:
+                if not self.run(
+                    f"docker ps --quiet --filter health=healthy --filter name=^{BROKER}$", machine
+                ):
+                    return f"{machine}: {BROKER} is not healthy"
                 answer = requests.get(f"{address(machine)}/health/ready", timeout=5)
                 if answer.json()["status"] != "ready":
                     return f"{machine}: {answer.text}"

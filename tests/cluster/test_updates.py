@@ -8,14 +8,9 @@ from pathlib import Path
 import pytest
 from tests.cluster.read_load import ReadLoad
 from tests.cluster.swarm import Swarm, next_gateway
-from tests.operations.operator import Operator, copy_of_sources
+from tests.operations.operator import Operator, append, copy_of_sources
 
 pytestmark = pytest.mark.timeout(1800)
-
-
-def append(sources: Path, name: str, line: str) -> None:
-    file = sources / name
-    file.write_text(f"{file.read_text()}{line}\n")
 
 
 def image(swarm: Swarm, service: str) -> str:

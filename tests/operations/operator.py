@@ -171,3 +171,8 @@ def copy_of_sources(target: Path) -> Path:
     target.mkdir(exist_ok=True)
     subprocess.run(["cp", "-a", str(ROOT / "srcs"), str(target)], check=True)
     return target / "srcs"
+
+
+def append(sources: Path, name: str, line: str) -> None:
+    file = sources / name
+    file.write_text(f"{file.read_text()}{line}\n")

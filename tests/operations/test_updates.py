@@ -10,7 +10,7 @@ from tests.library.loads import Load
 from tests.library.settings import PATIENCE
 from tests.library.support import wait_until
 from tests.node.node import Node
-from tests.operations.operator import Operator, Result, copy_of_sources
+from tests.operations.operator import Operator, Result, append, copy_of_sources
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -54,11 +54,6 @@ def id_of(node: Node, name: str) -> str:
 def leftovers(node: Node) -> list[str]:
     names = node.run("docker ps -a --format '{{.Names}}'").split()
     return [name for name in names if name.endswith(("-candidate", "-next", "-previous", "-migration"))]
-
-
-def append(sources: Path, name: str, line: str) -> None:
-    file = sources / name
-    file.write_text(f"{file.read_text()}{line}\n")
 
 
 def psql(statement: str) -> str:

@@ -72,13 +72,14 @@ def container_plan(survey: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
         survey: as for `container_difference`.
         wanted: as for `container_difference`, and `service`; `secrets`, `secrets_directory` and `user`
             (see `secrets_to_write`); `volumes`, their names; `overlaps`, whether several of its containers
-            may run.
+            may run; `brought`, whether its image comes from another machine.
     """
     name, service = wanted["name"], wanted["service"]
     steps: list[tuple[str, str]] = []
     if name == service:
         if wanted["image"] not in survey["images"]:
-            steps.append(("build its image", "the machine does not have it"))
+            do = "load its image" if wanted["brought"] else "build its image"
+            steps.append((do, "the machine does not have it"))
         secrets = secrets_to_write(
             wanted["secrets"], survey["files"], wanted["secrets_directory"], wanted["user"]
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -158,7 +158,9 @@ def rabbitmq_differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -
 
 
 def rabbitmq_undescribed(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Give the paths, below the management API, of the accounts and policies that are not described.
+    """Give the paths, below the management API, of accounts, policies and parameters that are not described.
+
+    A parameter is what an upgrade that was cut off left of its shovels, with a password (`rabbitmq_shovels`).
 
     Args:
         actual: what the broker exports.
@@ -166,9 +168,66 @@ def rabbitmq_undescribed(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -
     """
     described = {user["name"] for user in wanted["users"]}
     users = [user["name"] for user in actual.get("users", []) if user["name"] not in described]
-    policies = actual.get("policies", [])
-    return [f"users/{quote(name, safe='')}" for name in users] + [
-        f"policies/{quote(policy['vhost'], safe='')}/{quote(policy['name'], safe='')}" for policy in policies
+    paths = [("users", name) for name in users]
+    paths += [("policies", policy["vhost"], policy["name"]) for policy in actual.get("policies", [])]
+    paths += [
+        ("parameters", parameter["component"], parameter["vhost"], parameter["name"])
+        for parameter in actual.get("parameters", [])
+    ]
+    return ["/".join(quote(part, safe="") for part in path) for path in paths]
+
+
+def rabbitmq_queues_elsewhere(answer: Mapping[str, Any], node: str) -> list[str]:
+    """Name the quorum queues that a broker of a cluster does not keep.
+
+    Args:
+        answer: what `describe-broker` printed.
+        node: the broker, such as `rabbit@host`.
+    """
+    return [
+        queue["name"] for queue in answer["queues_kept"] if queue["members"] and node not in queue["members"]
+    ]
+
+
+def rabbitmq_nodes_undescribed(answer: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
+    """Name the brokers that a cluster knows and that are not described.
+
+    Args:
+        answer: what `describe-broker` printed.
+        hosts: of the brokers that are described.
+    """
+    return sorted(set(answer["cluster"]["disk_nodes"]) - {f"rabbit@{host}" for host in hosts})
+
+
+def rabbitmq_acquainted(machines: Iterable[Mapping[str, Any]], name: str, node: str) -> list[str]:
+    """Name the machines whose broker has answered and knows another one.
+
+    Args:
+        machines: the variables of each, with its `container_survey`.
+        name: of the brokers' containers.
+        node: the other broker, such as `rabbit@host`.
+    """
+    surveyed = {
+        machine["inventory_hostname"]: machine["container_survey"]["containers"].get(name, {})
+        for machine in machines
+    }
+    return [
+        machine
+        for machine, found in surveyed.items()
+        if found.get("answer") and node in found["answer"].get("cluster", {}).get("disk_nodes", [])
+    ]
+
+
+def rabbitmq_cluster_differences(answer: Mapping[str, Any], node: str, hosts: Sequence[str]) -> list[str]:
+    """Tell what is not as described with the cluster of a broker.
+
+    Args:
+        answer: what `describe-broker` printed.
+        node: the broker, such as `rabbit@host`.
+        hosts: of all brokers of the cluster.
+    """
+    return [f"queues: {name} is not kept here" for name in rabbitmq_queues_elsewhere(answer, node)] + [
+        f"{other} is not described" for other in rabbitmq_nodes_undescribed(answer, hosts)
     ]
 
 
@@ -197,5 +256,9 @@ class FilterModule:
             "rabbitmq_before": rabbitmq_before,
             "rabbitmq_differences": rabbitmq_differences,
             "rabbitmq_undescribed": rabbitmq_undescribed,
+            "rabbitmq_queues_elsewhere": rabbitmq_queues_elsewhere,
+            "rabbitmq_acquainted": rabbitmq_acquainted,
+            "rabbitmq_nodes_undescribed": rabbitmq_nodes_undescribed,
+            "rabbitmq_cluster_differences": rabbitmq_cluster_differences,
             "curl_login": curl_login,
         }

@@ -229,8 +229,16 @@ def test_healthy_containers_behind_a_gateway_that_is_not_ready_point_to_the_netw
 
 def test_what_the_broker_has_besides_what_is_described_is_named_by_its_path() -> None:
     wanted = {"users": [{"name": "app"}]}
-    actual = {"users": [{"name": "app"}, {"name": "a/b"}], "policies": [{"vhost": "/", "name": "drop it"}]}
-    assert definitions.rabbitmq_undescribed(actual, wanted) == ["users/a%2Fb", "policies/%2F/drop%20it"]
+    actual = {
+        "users": [{"name": "app"}, {"name": "a/b"}],
+        "policies": [{"vhost": "/", "name": "drop it"}],
+        "parameters": [{"component": "shovel", "vhost": "/", "name": "billing_queue", "value": {}}],
+    }
+    assert definitions.rabbitmq_undescribed(actual, wanted) == [
+        "users/a%2Fb",
+        "policies/%2F/drop%20it",
+        "parameters/shovel/%2F/billing_queue",
+    ]
     assert definitions.rabbitmq_undescribed({}, wanted) == []
 
 

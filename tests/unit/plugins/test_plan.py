@@ -36,6 +36,7 @@ WANTED: dict[str, Any] = {
     "network": "net",
     "aliases": ["app"],
     "overlaps": True,
+    "brought": False,
     "secrets": {},
     "secrets_directory": "/secrets",
     "user": 7,
@@ -119,6 +120,12 @@ def test_a_plan_lists_what_is_to_be_done_in_its_order_and_nothing_where_all_is_r
         ("recover", "an"),
         ("create", "it"),
     ]
+
+
+def test_an_image_that_another_machine_has_built_is_loaded() -> None:
+    wanted = {**WANTED, "image": "app:2", "brought": True}
+    steps = plan.container_plan(surveyed(app=RUNNING), wanted)
+    assert [step["do"] for step in steps] == ["load its image", "replace"]
 
 
 def test_a_replica_has_no_image_or_secrets_of_its_own() -> None:

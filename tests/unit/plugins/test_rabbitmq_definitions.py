@@ -12,6 +12,44 @@ definitions = load_plugin("roles/rabbitmq/filter_plugins/rabbitmq_definitions.py
 filters: dict[str, Any] = definitions.FilterModule().filters()
 
 
+ANSWER: dict[str, Any] = {
+    "cluster": {"disk_nodes": ["rabbit@one", "rabbit@two"]},
+    "queues_kept": [
+        {"name": "orders", "members": ["rabbit@one"]},
+        {"name": "dead_letters", "members": ["rabbit@one", "rabbit@two"]},
+        {"name": "classic", "members": ""},
+    ],
+}
+
+
+def test_a_broker_that_has_joined_lacks_the_queues_of_the_others() -> None:
+    differences = filters["rabbitmq_cluster_differences"]
+    assert differences(ANSWER, "rabbit@one", ["one", "two"]) == []
+    assert differences(ANSWER, "rabbit@two", ["one", "two", "three"]) == ["queues: orders is not kept here"]
+
+
+def test_a_broker_that_is_not_described_is_named() -> None:
+    assert filters["rabbitmq_nodes_undescribed"](ANSWER, ["one", "three"]) == ["rabbit@two"]
+    assert filters["rabbitmq_cluster_differences"](ANSWER, "rabbit@one", ["one"]) == [
+        "rabbit@two is not described"
+    ]
+
+
+def test_only_brokers_that_answer_and_know_another_one_can_forget_it() -> None:
+    def machine(name: str, containers: dict[str, Any]) -> dict[str, Any]:
+        return {"inventory_hostname": name, "container_survey": {"containers": containers}}
+
+    machines = [
+        machine("without", {}),
+        machine("silent", {"rabbitmq": {"answer": None}}),
+        machine("alone", {"rabbitmq": {"answer": {}}}),
+        machine("knows", {"rabbitmq": {"answer": ANSWER}}),
+    ]
+    acquainted = filters["rabbitmq_acquainted"]
+    assert acquainted(machines, "rabbitmq", "rabbit@two") == ["knows"]
+    assert acquainted(machines, "rabbitmq", "rabbit@three") == []
+
+
 @pytest.mark.parametrize(("major", "limit"), [(3, {}), (4, {"x-delivery-limit": -1})])
 def test_a_quorum_queue_delivers_without_end_whatever_the_version(major: int, limit: dict[str, int]) -> None:
     entry: dict[str, Any] = {

@@ -66,7 +66,7 @@ def test_the_example_holds_no_password() -> None:
 
 def test_the_example_itself_is_refused_for_its_empty_passwords_only() -> None:
     found = env_file.problems(EXAMPLE)
-    assert len(found) == 10
+    assert len(found) == 11
     assert all("is empty" in sentence for sentence in found)
 
 

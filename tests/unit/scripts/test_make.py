@@ -43,6 +43,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"#!{sys.executable}\nimport json, os, sys\n"
             "print(json.dumps({'arguments': sys.argv[1:], 'locale': os.environ.get('LC_ALL')}))\n"
         )
+    (folder / "scripts" / "setup").write_text("#!/bin/sh\n")
     for program in programs.iterdir():
         program.chmod(0o755)
     return folder

@@ -105,7 +105,8 @@ def test_an_environment_for_the_tests_is_one_for_the_platform_too(
     (clone / ".venv/bin/python").symlink_to(sys.executable)
     source = f'root={clone} && source "$root/scripts/lib/environment.sh"'
     subprocess.run(
-        ["bash", "-c", f'{source}; environment_fingerprint {made_for} >"$root/.venv/.fingerprint"'], check=True
+        ["bash", "-c", f'{source}; environment_fingerprint {made_for} >"$root/.venv/.fingerprint"'],
+        check=True,
     )
     asked = subprocess.run(["bash", "-c", f"{source}; environment_is_current {wanted}"], check=False)
     assert (asked.returncode == 0) is current

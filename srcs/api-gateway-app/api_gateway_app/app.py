@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> Flask:
     # The proxy writes a line for each request.
     logging.getLogger("access").setLevel(logging.WARNING)
     init_large_bodies(app)
-    app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store)))
+    app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store, keeps=settings.keep_orders)))
     app.register_blueprint(make_docs_blueprint(is_home=not settings.page))
     if settings.page:
         app.register_blueprint(make_page_blueprint())

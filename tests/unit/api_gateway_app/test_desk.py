@@ -20,10 +20,13 @@ OF_ANOTHER_USER = parse_order({"user_id": "21", "number_of_items": 3, "total_amo
 
 
 class Broker:
-    """Confirms every order."""
+    """Has the same answer to every order."""
+
+    def __init__(self, outcome: Outcome = Outcome.CONFIRMED) -> None:
+        self._outcome = outcome
 
     def deliver(self, _message: OrderMessage) -> Outcome:
-        return Outcome.CONFIRMED
+        return self._outcome
 
 
 @pytest.fixture
@@ -64,3 +67,15 @@ def test_another_order_under_a_key_is_refused_by_the_gateway_that_knows_the_firs
     with pytest.raises(Problem) as refused:
         accept(desks[0], OTHER, "key")
     assert refused.value.status == 422
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.CONFIRMED])
+def test_what_the_broker_does_not_confirm_is_kept_or_refused(tmp_path: Path, outcome: Outcome) -> None:
+    store = OrderStore(tmp_path)
+    broker = Broker(outcome)
+    assert OrderDesk(broker, store).accept(ORDER, idempotency_key=None, request_id="r").is_kept  # type: ignore[arg-type]
+    with pytest.raises(Problem) as refused:
+        accept(OrderDesk(broker, store, keeps=False), ORDER, "key")  # type: ignore[arg-type]
+    assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")
+    assert len(store.oldest(10)) == 1
+    store.close()

@@ -105,6 +105,20 @@ def test_where_an_order_can_be_kept_nowhere_it_is_refused_until_there_is_room_ag
 
 
 @pytest.mark.usefixtures("topology")
+def test_where_orders_are_not_kept_they_are_refused_while_the_broker_is_away(
+    start_gateway: StartGateway, rabbitmq: RabbitMQ
+) -> None:
+    gateway = start_gateway(KEEP_ORDERS="false", WORKERS="1")
+    wait_until(lambda: gateway.post_order().status == 200, "the broker takes orders")
+    rabbitmq.pause()
+    refused = many(gateway, 20)
+    assert {(answer.status, answer.header("Retry-After")) for answer in refused} == {(503, "5")}
+    assert gateway.health()["dependencies"]["order-store"]["depth"] == 0
+    rabbitmq.resume()
+    wait_until(lambda: gateway.post_order().status == 200, "the broker takes orders again")
+
+
+@pytest.mark.usefixtures("topology")
 def test_it_is_unready_when_it_can_keep_nothing_and_says_so(
     start_gateway: StartGateway, rabbitmq: RabbitMQ, tmp_path: Path
 ) -> None:

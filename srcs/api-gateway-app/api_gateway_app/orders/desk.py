@@ -32,11 +32,18 @@ class AcceptedOrder:
 
 
 class OrderDesk:
-    """Accepts orders. What `accept` returned for is safe: on the broker's disk or on ours."""
+    """Accepts orders. What `accept` returned for is safe: on the broker's disk or on ours.
 
-    def __init__(self, publisher: Publisher, store: OrderStore) -> None:
+    Args:
+        publisher: the way to the broker.
+        store: our disk.
+        keeps: whether an order that the broker does not confirm is kept in the store, instead of refused.
+    """
+
+    def __init__(self, publisher: Publisher, store: OrderStore, *, keeps: bool = True) -> None:
         self._publisher = publisher
         self._store = store
+        self._keeps = keeps
 
     def accept(self, order: Order, *, idempotency_key: str | None, request_id: str) -> AcceptedOrder:
         """Keep `order`.
@@ -91,6 +98,8 @@ class OrderDesk:
         ORDERS_PUBLISHED.labels(outcome.value).inc()
         if outcome is Outcome.CONFIRMED:
             return False
+        if not self._keeps:
+            raise StoreUnavailable(f"the broker has not taken it ({outcome.value}), and none is kept here")
         self._store.keep(message)
         ORDERS_STORED.inc()
         return True

@@ -6,7 +6,7 @@ time makes the broker suspect: everybody who waits is released at once (and stor
 nobody waits again until a late confirm, or that of a probe, shows that the broker answers.
 
 The probe is the very order that missed its confirm, published once more on a new channel: it has
-been stored by then, and an order that arrives twice is stored once.
+been stored by then (or refused, where orders are not kept), and an order that arrives twice is stored once.
 
 See https://www.rabbitmq.com/docs/confirms and https://www.rabbitmq.com/docs/connection-blocked.
 """

@@ -49,3 +49,18 @@ def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: st
     figures = ordering.count()
     print(f"{machine} {how}: {dict(figures)}, well {well - back:.0f} s after it was back")
     assert after > before, "no order was stored while the machine was away"
+
+
+@pytest.mark.parametrize("how", ["killed", "restarted"])
+def test_orders_wait_while_the_first_machine_is_away(swarm: Swarm, tmp_path: Path, how: str) -> None:
+    swarm.wait_until_well(120)
+    with Ordering(swarm, tmp_path, f"{how} 1") as ordering:
+        lose(MACHINES[0], how)
+        try:
+            time.sleep(LOST_SECONDS)
+        finally:
+            bring_back(MACHINES[0], how)
+        back = time.monotonic()
+        swarm.wait_until_well(120)
+        well = time.monotonic()
+    print(f"{MACHINES[0]} {how}: {dict(ordering.count())}, well {well - back:.0f} s after it was back")

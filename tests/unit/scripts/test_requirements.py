@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted(ROOT.glob("requirements/*.in")) + sorted(ROOT.glob("srcs/*/requirements.in"))
 
-# The other ones are tools that nothing of the platform runs with; pip in the bundle is one, too.
+# The others are tools; the tests do not pin those, nor the pip of a bundle.
 SOURCES_TESTED = [ROOT / "requirements/control.in", *sorted(ROOT.glob("srcs/*/requirements.in"))]
 
 

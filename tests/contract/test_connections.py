@@ -6,10 +6,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from tests.library.api import Api
-from tests.library.raw import RawConnection, exchange
+from tests.library.raw import RawConnection
 
 LARGEST = 128 * 1024
-HOP_BY_HOP = {"keep-alive", "proxy-connection", "proxy-authenticate", "te", "trailer", "upgrade"}
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/api/movies?limit=1", "/api/movies/0", "/nowhere"])
@@ -56,22 +55,6 @@ def test_a_client_of_http_1_0_gets_its_answer_and_the_end(platform_url: str) -> 
         assert answer.body.startswith(b'{"movies":')
         assert answer.body.endswith(b"}")
         assert connection.is_closed()
-
-
-@pytest.mark.parametrize("path", ["/api/movies", "/api/movies?limit=1", "/health/ready"])
-def test_hop_by_hop_headers_stop_at_the_gateway(platform_url: str, path: str) -> None:
-    answer = exchange(
-        platform_url,
-        f"GET {path} HTTP/1.1",
-        "Connection: close, X-Private",
-        "X-Private: 1",
-        "Keep-Alive: timeout=1",
-        "Proxy-Connection: close",
-        "TE: trailers",
-    )
-    assert answer is not None
-    assert answer.status == 200
-    assert not HOP_BY_HOP & {name.lower() for name in answer.headers}
 
 
 @pytest.mark.parametrize("path", ["/api/movies", "/api/billing"])

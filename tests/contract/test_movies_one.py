@@ -31,13 +31,6 @@ NO_IDS = [
 ]
 
 
-def test_a_movie_is_found_by_its_id(api: Api, new_movie: NewMovie, unique: str) -> None:
-    movie = new_movie(unique, "text")
-    response = api.get(f"/api/movies/{movie['id']}")
-    assert response.status_code == 200
-    assert response.json() == movie
-
-
 @pytest.mark.parametrize("number", [0, HUGE, HUGE + 1, 10**30, 10**200])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_a_number_without_a_movie_is_not_found(api: Api, method: str, number: int) -> None:

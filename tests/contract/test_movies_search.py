@@ -61,10 +61,6 @@ def test_every_title_contains_the_empty_text(api: Api, new_movie: NewMovie, uniq
     assert movie in api.movies(f"/api/movies?title=&after={movie['id'] - 1}")
 
 
-def test_what_nothing_contains_gives_an_empty_list(api: Api, unique: str) -> None:
-    assert found(api, unique) == []
-
-
 def test_a_nul_in_the_search_is_refused(api: Api) -> None:
     assert_problem(api.get("/api/movies?title=a%00b"), 400, "title")
 

@@ -9,16 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.library.api import Api
-from tests.library.long_tests import skip_long_tests
-from tests.node.conftest import node
 from tests.node.node import Node
-
-__all__ = ["node"]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    skip_long_tests(items, "hostile", "PLATFORM_LONG", "make test-platform LONG=yes")
-
 
 # One more than a page takes, each with its share of the 192 KiB that a page may have.
 MOVIES = 1001

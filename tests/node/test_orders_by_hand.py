@@ -17,7 +17,6 @@ from tests.node.node import Node
 
 QUEUE, DEAD_LETTERS = "billing_queue", "billing_dead_letter"
 START, END = b'{"user_id": "bad", "number_of_items": ', b', "total_amount": 1}'
-AMOUNT = b'{"user_id": "bad", "number_of_items": 1, "total_amount": '
 
 # Each body, and what the sentence must tell. All that is refused: tests/unit/billing_app/test_judge.py.
 BAD: dict[str, tuple[bytes, str]] = {
@@ -28,17 +27,11 @@ BAD: dict[str, tuple[bytes, str]] = {
         "1,048,576 bytes long; an order has at most",
     ),
     "nested 10,000 deep": (b"[" * 10_000 + b"]" * 10_000, "nested too deep"),
-    "1e400": (AMOUNT + b"1e400}", "total_amount: must be from 0 to 9999999999.99."),
     "no items": (START + b"0" + END, "number_of_items: must be from 1 to 2147483647."),
-    "lone surrogate": (
-        b'{"user_id": "\\ud800", "number_of_items": 1, "total_amount": 1}',
-        "user_id: must not contain a lone surrogate.",
-    ),
     "NUL": (
         b'{"user_id": "a\\u0000", "number_of_items": 1, "total_amount": 1}',
         "user_id: must not contain the NUL character.",
     ),
-    "no UUID": (AMOUNT + b'1, "order_id": "7"}', "order_id: must be a UUID"),
     "no JSON": (b"not json", "not JSON"),
     "nothing in it": (b"{}", "user_id: is missing"),
     "empty": (b"", "The body is empty."),

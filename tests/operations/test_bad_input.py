@@ -23,19 +23,6 @@ def test_a_service_must_be_named_where_one_is_needed(operator: Operator) -> None
     operator.refused("ansible/rollback.yml", "Say which service")
 
 
-def test_an_option_that_is_misspelt_or_empty_does_nothing_to_all_services(
-    operator: Operator, node: Node
-) -> None:
-    def running() -> list[tuple[bool, str]]:
-        found = node.inspect("inventory-app", "billing-app").values()
-        return [(item["State"]["Running"], item["State"]["StartedAt"]) for item in found]
-
-    before = running()
-    operator.refused("ansible/stop.yml", "Did you mean operate_service?", operate_servcie="inventory-app")
-    operator.refused("ansible/stop.yml", "is given, and empty", operate_service="")
-    assert running() == before
-
-
 @pytest.mark.parametrize("replicas", ["0", "1000", "-1", "three", "2.5"])
 def test_a_number_of_replicas_that_is_not_possible_is_refused(operator: Operator, replicas: str) -> None:
     operator.refused(

@@ -46,10 +46,6 @@ def exchange_dumps(backup: Path) -> None:
         pytest.param(lambda b: cut_off(b / "movies.dump"), "it was cut off or changed", id="truncated dump"),
         pytest.param(lambda b: flip_bit(b / "movies.dump", 1000), "its checksum is wrong", id="flipped bit"),
         pytest.param(lambda b: (b / "orders.dump").unlink(), "cannot be read", id="missing dump"),
-        pytest.param(
-            lambda b: flip_bit(b / "manifest.json", 40), "manifest.json", id="flipped bit of the manifest"
-        ),
-        pytest.param(lambda b: cut_off(b / "manifest.json"), "manifest.json", id="truncated manifest"),
         pytest.param(lambda b: (b / "manifest.json").unlink(), "it has no manifest.json", id="no manifest"),
         pytest.param(exchange_dumps, "is a dump of the database orders, not of movies", id="wrong database"),
         pytest.param(

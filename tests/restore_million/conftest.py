@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.node.conftest import node
-from tests.restore.conftest import backups, operator
+from tests.restore.conftest import backups
 
-__all__ = ["backups", "node", "operator"]
+__all__ = ["backups"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +13,7 @@ import pytest
 from tests.library.certificates import certificate_pem, key_pem, make_certificate, make_key
 from tests.library.faulty_upstream import FaultyUpstream
 from tests.library.gateway import Gateway
+from tests.library.programs import attempt
 from tests.library.servers import RabbitMQ, free_port
 from tests.library.support import wait_until
 
@@ -49,11 +49,9 @@ class SecureGateway(Gateway):
 
     def curl(self, *arguments: str, path: str = "/api/movies") -> str:
         """Ask by HTTPS, trusting the certificate of the file alone; return status, version and body."""
-        run = subprocess.run(
-            ["curl", "--silent", "--show-error", "--cacert", self.certificate_file, *arguments,
-             "--write-out", "\n%{http_code} %{http_version}", f"https://127.0.0.1:{self.tls_port}{path}"],
-            capture_output=True, text=True, timeout=20, check=False,
-        )  # fmt: skip
+        options = ("--silent", "--show-error", "--write-out", "\n%{http_code} %{http_version}", *arguments)
+        url = f"https://127.0.0.1:{self.tls_port}{path}"
+        run = attempt("curl", *options, "--cacert", self.certificate_file, url)
         assert run.returncode == 0, run.stderr
         return run.stdout
 
@@ -103,11 +101,8 @@ def test_what_is_refused_is_refused_by_https_too(
 
 
 def test_http_2_is_not_spoken_in_the_clear(gateway: SecureGateway) -> None:
-    answer = subprocess.run(
-        ["curl", "--silent", "--http2-prior-knowledge", "--write-out", "%{http_code}",
-         f"http://127.0.0.1:{gateway.port}/api/movies"],
-        capture_output=True, text=True, timeout=20, check=False,
-    ).stdout  # fmt: skip
+    options = ("--silent", "--http2-prior-knowledge", "--write-out", "%{http_code}")
+    answer = attempt("curl", *options, f"{gateway.url}/api/movies").stdout
     assert answer.endswith("400")
 
 

@@ -241,8 +241,3 @@ def test_it_can_be_switched_off(start_gateway: StartGateway) -> None:
     assert gateway.request("GET", "/feed").status == 404
     assert gateway.request("GET", "/page/0/app.js").status == 404
     assert "the page's feed" not in gateway.output
-
-
-def test_other_sites_may_not_read_the_feed(gateway: Gateway) -> None:
-    with open_feed(gateway) as feed:
-        assert "access-control-allow-origin" not in feed.headers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Final
 
 import pytest
 from plugin_loader import load_plugin
+from tests.library.programs import attempt
 
 from platform_backup import job
 from platform_backup.kept import kept_on
@@ -265,14 +265,10 @@ def test_the_packed_program_is_always_the_same_and_runs(backup: Path, tmp_path: 
     assert content == packer.packed(package)
     program = tmp_path / "program"
     program.write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, str(program), "check", str(backup)], capture_output=True, text=True, check=False
-    )
+    done = attempt(sys.executable, program, "check", backup)
     assert done.returncode == 0, done.stderr
     assert '"databases": ["movies"]' in done.stdout
     (backup / "movies.dump").write_bytes(b"PGDMP a dumb")
-    done = subprocess.run(
-        [sys.executable, str(program), "check", str(backup)], capture_output=True, text=True, check=False
-    )
+    done = attempt(sys.executable, program, "check", backup)
     assert done.returncode == 1
     assert "movies.dump was changed or damaged" in done.stderr

@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pika
 import pytest
 from tests.library.apps import DEAD_LETTERS, Broker, Database, base_environment, stored_orders
+from tests.library.programs import attempt
 from tests.library.support import wait_until
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -24,19 +26,14 @@ def command(broker: Broker, tmp_path: Path) -> Command:
     directory = tmp_path / "operator"
     directory.mkdir()
     (directory / "rabbitmq_password").write_text(broker.passwords["dead-letters"])
-    variables = {**broker.variables, "RABBITMQ_USER": "dead-letters", "SECRETS_DIRECTORY": str(directory)}
+    return partial(dead_letters, broker.variables | {"RABBITMQ_USER": "dead-letters"}, directory)
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "billing_app", "dead-letters", *arguments],
-            env=base_environment() | variables,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
 
-    return run
+def dead_letters(
+    variables: Mapping[str, str], secrets: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {**base_environment(), **variables, "SECRETS_DIRECTORY": str(secrets)}
+    return attempt(sys.executable, "-m", "billing_app", "dead-letters", *arguments, env=environment)
 
 
 def put_dead_letters(broker: Broker, *bodies: bytes, code: str = "not_an_order") -> None:
@@ -202,15 +199,7 @@ def test_without_the_queue_of_orders_nothing_is_lost(broker: Broker, command: Co
 
 def test_without_the_broker_it_says_so(broker: Broker, tmp_path: Path) -> None:
     (tmp_path / "rabbitmq_password").write_text("none")
-    result = subprocess.run(
-        [sys.executable, "-m", "billing_app", "dead-letters", "list"],
-        env=base_environment()
-        | {**broker.variables, "RABBITMQ_PORT": "1", "SECRETS_DIRECTORY": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    result = dead_letters(broker.variables | {"RABBITMQ_PORT": "1"}, tmp_path, "list")
     assert result.returncode == 1
     [line] = result.stderr.splitlines()
     assert "is it running?" in line

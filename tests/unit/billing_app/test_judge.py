@@ -65,7 +65,7 @@ POISON = {
     b"{": "not JSON",
     b"\xff\xfe{}": "not UTF-8",
     b'{"user_id": "u", "number_of_items": 1, "total_amount": NaN}': "NaN",
-    b'{"user_id": "u", "number_of_items": 1, "total_amount": 1e400}': "total_amount",
+    b'{"user_id": "u", "number_of_items": 1, "total_amount": 1e400}': "must be from 0 to 9999999999.99",
     b'{"user_id": "\\ud800", "number_of_items": 1, "total_amount": 1}': "user_id: must not contain a lone",
     b'{"user_id": "a\\u0000b", "number_of_items": 1, "total_amount": 1}': "user_id: must not contain the NUL",
     b'{"user_id": "u", "number_of_items": 1, "total_amount": 1, "x": 1}': "x: is an unknown field",

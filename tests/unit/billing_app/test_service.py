@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.library.apps import (
     order_message,
     stored_orders,
 )
+from tests.library.programs import attempt
 from tests.library.support import wait_until
 
 
@@ -138,14 +138,7 @@ def test_a_candidate_with_a_wrong_broker_is_not_ready_and_stays(
 @pytest.mark.parametrize("missing", ["rabbitmq_password", "database_password"])
 def test_a_missing_secret_ends_it_at_once_with_one_sentence(variables: dict[str, str], missing: str) -> None:
     (Path(variables["SECRETS_DIRECTORY"]) / missing).unlink()
-    result = subprocess.run(
-        [sys.executable, "-m", "billing_app", "serve"],
-        env=base_environment() | variables,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    result = attempt(sys.executable, "-m", "billing_app", "serve", env=base_environment() | variables)
     assert result.returncode == 78
     assert result.stdout == ""
     [line] = result.stderr.splitlines()

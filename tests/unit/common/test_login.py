@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 from tests.library.apps import Broker, Database, base_environment
+from tests.library.programs import attempt
 
 
 def log_in(variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "platform_common.login"],
-        env=base_environment() | dict(variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return attempt(sys.executable, "-m", "platform_common.login", env=base_environment() | dict(variables))
 
 
 @pytest.fixture

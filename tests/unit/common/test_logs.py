@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 import sys
 from typing import Any
 
 import pytest
+from tests.library.programs import attempt
 
 from platform_common.logs import LINE_BYTES, LineFormatter
 
@@ -68,13 +68,7 @@ raise KeyError("the end")
 
 
 def test_what_python_itself_would_print_is_a_line_too() -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", PRINTS],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    run = attempt(sys.executable, "-c", PRINTS, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
     assert (run.returncode, run.stderr) == (1, "")
     entries = [json.loads(line) for line in run.stdout.splitlines()]
     assert [entry["level"] for entry in entries] == ["warning", "error", "error", "error"]

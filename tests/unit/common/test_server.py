@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.library.apps import RunningApp, StartApp, base_environment, running_app
+from tests.library.programs import attempt
 from tests.library.servers import free_port
 from tests.library.support import wait_until
 
@@ -199,11 +200,5 @@ def test_an_app_whose_main_process_stands_still_is_killed_by_its_health_check(
 def health_check(
     port: int, *arguments: str, directory: str = "/nonexistent"
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-S", "-m", "platform_common.healthcheck", *arguments],
-        env=base_environment() | {"TMPDIR": directory, "LISTEN_PORT": str(port)},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    variables = base_environment() | {"TMPDIR": directory, "LISTEN_PORT": str(port)}
+    return attempt(sys.executable, "-S", "-m", "platform_common.healthcheck", *arguments, env=variables)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.library.apps import base_environment
+from tests.library.programs import attempt
 
 from platform_common.settings import BaseSettings, Environment, SettingsError
 
@@ -113,27 +113,13 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("package", ["inventory_app", "billing_app"])
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_an_app_that_lacks_a_setting_ends_with_one_sentence_and_78(package: str, command: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", package, command],
-        env=base_environment() | {"SERVICE_NAME": "s"},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    result = attempt(sys.executable, "-m", package, command, env=base_environment() | {"SERVICE_NAME": "s"})
     assert (result.returncode, result.stdout) == (78, "")
     [line] = result.stderr.splitlines()
     assert "DATABASE_HOST" in line
 
 
 def test_an_unknown_command_is_answered_with_the_known_ones() -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "inventory_app", "destroy"],
-        env=base_environment(),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    result = attempt(sys.executable, "-m", "inventory_app", "destroy", env=base_environment())
     assert result.returncode == 64
     assert "migrate | serve" in result.stderr

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from tests.library.page_platform import Platform
+from tests.library.programs import attempt
 from tests.library.settings import ROOT
 from tests.library.support import wait_until
 
@@ -27,10 +28,7 @@ def command(url: str) -> list[str]:
 
 def once(url: str) -> subprocess.CompletedProcess[str]:
     """Run it without a terminal."""
-    environment = {**os.environ, "COLUMNS": "140"}
-    return subprocess.run(
-        command(url), env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return attempt(*command(url), env={**os.environ, "COLUMNS": "140"})
 
 
 class Terminal:

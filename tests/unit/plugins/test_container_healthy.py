@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from plugin_loader import load_plugin
+from tests.library.programs import put_program
 
 healthy = load_plugin("roles/container/library/container_healthy.py")
 
@@ -60,11 +61,8 @@ def test_a_container_gets_its_start_period_and_all_its_retries_and_more_on_a_slo
 def test_the_reason_holds_the_state_the_last_answer_and_the_last_lines_of_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "docker"
-    program.write_text(
-        f"#!/bin/sh\n[ \"$1\" = logs ] || exec cat '{tmp_path}/inspected'\nseq 40; echo the end >&2\n"
-    )
-    program.chmod(0o755)
+    show = f"[ \"$1\" = logs ] || exec cat '{tmp_path}/inspected'"
+    put_program(tmp_path / "docker", show, "seq 40; echo the end >&2")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     (tmp_path / "inspected").write_text(json.dumps([container("unhealthy", status="exited")]))
     lines = healthy.reason("app", healthy.inspect("app")).splitlines()
@@ -75,9 +73,7 @@ def test_the_reason_holds_the_state_the_last_answer_and_the_last_lines_of_the_lo
 
 
 def test_a_container_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "docker"
-    program.write_text("#!/bin/sh\nexit 1\n")
-    program.chmod(0o755)
+    put_program(tmp_path / "docker", "exit 1")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert healthy.inspect("app") is None
     assert healthy.reason("app", None) == "app is gone."
@@ -100,9 +96,9 @@ def test_it_waits_until_a_container_is_healthy_and_no_longer_than_it_may_take(
 def test_it_runs_the_check_of_a_container_that_docker_has_not_checked_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "docker"
-    program.write_text(f'#!/bin/sh\necho "$@" >>\'{tmp_path}/called\'\n[ "$4" = pass ] || [ "$5" = pass ]\n')
-    program.chmod(0o755)
+    put_program(
+        tmp_path / "docker", f"echo \"$@\" >>'{tmp_path}/called'", '[ "$4" = pass ] || [ "$5" = pass ]'
+    )
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     checked = container("starting", Timeout=5 * SECOND)
 

@@ -20,7 +20,7 @@ run_lock = load_plugin("ansible/plugins/filter/run_lock.py")
 status = load_plugin("ansible/plugins/filter/status.py")
 deployments = load_plugin("roles/container/filter_plugins/deployments.py")
 definitions = load_plugin("roles/rabbitmq/filter_plugins/rabbitmq_definitions.py")
-renamed = load_plugin("roles/postgres/filter_plugins/postgres_renamed.py")
+renamed = load_plugin("roles/postgres/filter_plugins/postgres_plan.py")
 
 
 def image(tag: str, created: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from plugin_loader import load_plugin
+from tests.library.programs import put_program
 
 module = load_plugin("roles/postgres/library/postgres_clusters.py")
 
@@ -78,15 +79,13 @@ def test_an_image_that_names_no_version_has_the_first_one() -> None:
 def test_docker_is_asked_and_what_does_not_exist_is_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "docker"
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     for script, expected in (
         ("echo /volume", "/volume"),
         ("echo 'Error: No such container: x' >&2; exit 1", ""),
     ):
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
+        put_program(tmp_path / "docker", script)
         assert module.ask_docker("inspect", "x") == expected
-    program.write_text("#!/bin/sh\necho 'Cannot connect' >&2; exit 1\n")
+    put_program(tmp_path / "docker", "echo 'Cannot connect' >&2; exit 1")
     with pytest.raises(RuntimeError, match="Cannot connect"):
         module.ask_docker("inspect", "x")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from plugin_loader import load_plugin
+from tests.library.programs import put_program
 
 survey = load_plugin("roles/container/library/container_survey.py")
 
@@ -31,9 +32,7 @@ def container(name: str, status: str, labels: dict[str, str] | None, **parts: An
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose files are what the docker command prints; the first two arguments name the file."""
-    program = tmp_path / "docker"
-    program.write_text(f'#!/bin/sh\ncat "{tmp_path}/$1-$2" || exit 1\n')
-    program.chmod(0o755)
+    put_program(tmp_path / "docker", f'cat "{tmp_path}/$1-$2" || exit 1')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     (tmp_path / "image-ls").write_text("a:1 sha256:1\n<none>:<none> sha256:2\n")
     (tmp_path / "network-ls").write_text("net\n")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.library.programs import attempt
 
 from argument_specs import ROOT
 
@@ -16,13 +17,7 @@ NAMELESS = "no-container.invalid"
 
 
 def check(*published: str, listening: str = "/proc/self/net") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [ROOT / "srcs/secrets/check-ports", *published],
-        env=os.environ | {"LISTENING": listening},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    return attempt(ROOT / "srcs/secrets/check-ports", *published, env=os.environ | {"LISTENING": listening})
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.library.programs import attempt, put_program
 
 from argument_specs import ROOT
 
@@ -49,16 +49,9 @@ def test_each_action_is_pinned_to_a_commit() -> None:
 
 
 def test_a_command_reaches_debian_as_typed(tmp_path: Path) -> None:
-    docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\nexit 3\n')
-    docker.chmod(0o755)
-    done = subprocess.run(
-        [ROOT / ".ci" / "debian", "13", "make", "TEXT=two  words $HOME"],
-        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    put_program(tmp_path / "docker", 'printf "%s\\0" "$@"', "exit 3")
+    variables = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = attempt(ROOT / ".ci" / "debian", "13", "make", "TEXT=two  words $HOME", env=variables)
     arguments = done.stdout.split("\0")[:-1]
     assert "debian:13" in arguments
     assert arguments[-2:] == ["make", "TEXT=two  words $HOME"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.library.programs import attempt
 
 import make_options
 import operate
@@ -51,15 +52,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(
-        ["make", "--no-print-directory", *arguments],
-        cwd=clone,
-        env=kept | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return attempt("make", "--no-print-directory", *arguments, cwd=clone, env=kept | environment)
 
 
 def called(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.library.programs import attempt, put_program
 
 import env_file
 from argument_specs import ROOT
@@ -27,14 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make_env(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [folder / "scripts/make_env", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd="/",
-        env={"PATH": os.environ["PATH"], **variables},
-    )
+    environment = {"PATH": os.environ["PATH"], **variables}
+    return attempt(folder / "scripts/make_env", *arguments, cwd="/", env=environment)
 
 
 def names(folder: Path) -> list[str]:
@@ -63,8 +58,7 @@ def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(folder: Path) -> N
     # `sync` comes last before the file gets its name.
     programs = folder / "programs"
     programs.mkdir()
-    (programs / "sync").write_text(f'#!/bin/sh\necho theirs > "{folder}/.env"\n')
-    (programs / "sync").chmod(0o755)
+    put_program(programs / "sync", f'echo theirs > "{folder}/.env"')
     done = make_env(folder, PATH=f"{programs}:{os.environ['PATH']}")
     assert done.returncode == 0
     assert "stays" in done.stdout
@@ -109,9 +103,7 @@ def write(folder: Path, values: str, files: str) -> subprocess.CompletedProcess[
         "SECRETS_DIRECTORY": ".",
         "PATH": os.environ["PATH"],
     }
-    return subprocess.run(
-        [WRITE_SECRETS], cwd=folder, env=variables, check=False, capture_output=True, text=True
-    )
+    return attempt(WRITE_SECRETS, cwd=folder, env=variables)
 
 
 @pytest.fixture
@@ -204,8 +196,6 @@ def test_both_checks_of_env_say_the_same(volumes: Path, key: str, text: str, rig
 
 
 def test_without_its_input_it_says_how_it_is_started() -> None:
-    done = subprocess.run(
-        [WRITE_SECRETS], check=False, capture_output=True, text=True, env={"VALUES_FILE": "/none"}
-    )
+    done = attempt(WRITE_SECRETS, env={"VALUES_FILE": "/none"})
     assert done.returncode == 78
     assert "docker compose up" in done.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import start_programs
+from tests.library.programs import attempt
 
 from argument_specs import ROOT
 
@@ -45,15 +46,7 @@ def run(*arguments: str | Path, folder: Path = ROOT, **environment: str) -> subp
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE", "LC_", "LANG"))
     }
-    return subprocess.run(
-        [PLAYBOOK, *arguments],
-        cwd=folder,
-        env=kept | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return attempt(PLAYBOOK, *arguments, cwd=folder, env=kept | environment)
 
 
 def refused(done: subprocess.CompletedProcess[str], *mentions: str) -> None:
@@ -201,7 +194,5 @@ def test_programs_of_an_environment_start_in_any_folder_and_locale(
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE", "LC_", "LANG"))
     }
     for path in (program, link):
-        done = subprocess.run(
-            [path, "a b"], cwd=tmp_path, env=kept | locale, capture_output=True, text=True, check=True
-        )
+        done = attempt(path, "a b", cwd=tmp_path, env=kept | locale)
         assert done.stdout == f"{folder}/.venv C.UTF-8 {folder}/ansible.cfg a b\n"

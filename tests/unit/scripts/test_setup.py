@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.library.programs import attempt, put_program
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = (
@@ -56,14 +57,8 @@ def other_system(tmp_path: Path) -> Path:
 
 
 def setup(clone: Path, *arguments: str, **environment: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [clone / "scripts" / "setup", *arguments],
-        env=os.environ | {name: str(value) for name, value in environment.items()},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    variables = os.environ | {name: str(value) for name, value in environment.items()}
+    return attempt(clone / "scripts" / "setup", *arguments, env=variables)
 
 
 def test_another_system_is_told_what_to_install(clone: Path, bare_path: Path, other_system: Path) -> None:
@@ -124,15 +119,8 @@ def install(script: Path, apt_get: str) -> tuple[int, str]:
     """Run apt_install with this text as apt-get; gives its exit code and what apt-get printed."""
     programs = script.parent / "programs"
     programs.mkdir(exist_ok=True)
-    (programs / "apt-get").write_text(f"#!/bin/sh\n{apt_get}\n")
-    (programs / "apt-get").chmod(0o755)
-    done = subprocess.run(
-        [script, "package"],
-        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    put_program(programs / "apt-get", apt_get)
+    done = attempt(script, "package", env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"})
     return done.returncode, done.stdout
 
 

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.library.programs import attempt, put_program
 from tests.library.settings import ROOT
 
 LOAD = """
@@ -34,9 +35,7 @@ class Computer:
     def put(self, program: str, *lines: str) -> None:
         """Put a program on the PATH; in machine/box, where it is one of those."""
         is_ours = program in {"build", "kvm_works"}
-        path = (self._machine / "box" if is_ours else self._programs) / program
-        path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
-        path.chmod(0o755)
+        put_program((self._machine / "box" if is_ours else self._programs) / program, *lines)
 
     def make_machine(self, provider: str) -> None:
         (self.machines / provider).mkdir(parents=True)
@@ -44,13 +43,9 @@ class Computer:
 
     def ruby(self, expression: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Evaluate an expression; prints it as JSON."""
-        return subprocess.run(
-            [shutil.which("ruby") or "ruby", "-e", LOAD.format(machine=self._machine, expression=expression)],
-            env={"PATH": str(self._programs), "LC_ALL": "C.UTF-8", **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = {"PATH": str(self._programs), "LC_ALL": "C.UTF-8", **variables}
+        script = LOAD.format(machine=self._machine, expression=expression)
+        return attempt(shutil.which("ruby") or "ruby", "-e", script, env=environment)
 
     def choose(self, **variables: str) -> list[str]:
         run = self.ruby(f'PlayWithContainers.choose_provider("{self.machines}")', **variables)
@@ -174,9 +169,7 @@ def test_kvm_works_where_a_guest_boots_under_it(tmp_path: Path, guest: str, work
     program = shutil.copy(ROOT / "machine" / "box" / "kvm_works", tmp_path / "machine" / "box")
     (tmp_path / ".cache" / "boxes" / "vmlinuz").touch()
     (tmp_path / "device").touch()
-    qemu = tmp_path / "bin" / "qemu-system-x86_64"
-    qemu.write_text(f"#!/bin/sh\necho >>{tmp_path}/asked\n{guest}\n")
-    qemu.chmod(0o755)
+    put_program(tmp_path / "bin" / "qemu-system-x86_64", f"echo >>{tmp_path}/asked", guest)
     environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "KVM_PATIENCE": "2"}
     for _ in range(2):
         run = subprocess.run([program, tmp_path / "device"], env=environment, check=False)
@@ -192,12 +185,6 @@ def test_vagrant_takes_the_description_of_each_provider(
 ) -> None:
     computer.put("VBoxManage", "echo 7.0.20r163906")
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
-    run = subprocess.run(
-        ["vagrant", "validate"],
-        cwd=ROOT,
-        env={**os.environ, "PATH": path, "PROVIDER": provider, "VAGRANT_DOTFILE_PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    variables = {"PATH": path, "PROVIDER": provider, "VAGRANT_DOTFILE_PATH": str(tmp_path)}
+    run = attempt("vagrant", "validate", cwd=ROOT, env=os.environ | variables)
     assert run.returncode == 0, run.stderr + run.stdout

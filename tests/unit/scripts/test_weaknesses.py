@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests.library.programs import attempt
 
 ROOT = Path(__file__).parents[3]
 WEAKNESSES = sorted((ROOT / "tests" / "faults_proof" / "weaknesses").glob("*.patch"))
@@ -13,7 +13,5 @@ WEAKNESSES = sorted((ROOT / "tests" / "faults_proof" / "weaknesses").glob("*.pat
 
 @pytest.mark.parametrize("weakness", WEAKNESSES, ids=lambda path: path.stem)
 def test_a_weakness_can_be_built_in(weakness: Path) -> None:
-    check = subprocess.run(
-        ["git", "apply", "--check", weakness], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    check = attempt("git", "apply", "--check", weakness, cwd=ROOT)
     assert check.returncode == 0, check.stderr

@@ -10,12 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-DOCUMENTATION = """
-name: compose
-author: the Play with Containers authors
-short_description: Turns descriptions of containers into what Docker Compose reads
-"""
-
 PLACEHOLDER = re.compile(r"@([A-Z0-9_]+)@")
 # A line of .env.example; one that is commented out may be left out of a .env.
 SETTING = re.compile(r"^(?P<optional>#?)(?P<key>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)

@@ -13,12 +13,6 @@ from typing import Any
 
 import yaml
 
-DOCUMENTATION = """
-name: kubernetes
-author: the Play with Containers authors
-short_description: Turns descriptions of containers into what Kubernetes reads
-"""
-
 Manifest = dict[str, Any]
 
 NAMESPACE = "play-with-containers"

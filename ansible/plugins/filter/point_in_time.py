@@ -10,12 +10,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-DOCUMENTATION = """
-name: point_in_time
-author: the Play with Containers authors
-short_description: Says which moments of a database can be restored from its archive
-"""
-
 
 def archive_is_of_the_server(document: Mapping[str, Any]) -> bool:
     """Say whether an archive holds the data that its server serves; an empty one is anybody's.

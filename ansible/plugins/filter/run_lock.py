@@ -10,12 +10,6 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-DOCUMENTATION = """
-name: run_lock
-author: the Play with Containers authors
-short_description: Writes and reads the text of a machine's lock
-"""
-
 LOCK = re.compile(
     r"(?P<user>\S+)@(?P<host>\S+) since (?P<since>\S+) \((?P<playbook>\S+), process (?P<process>\d+)\)"
 )

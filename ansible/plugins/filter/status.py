@@ -8,12 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-DOCUMENTATION = """
-name: status
-author: the Play with Containers authors
-short_description: Makes the platform's status of what Docker answers, and a table of it
-"""
-
 BUILT = "play-with-containers.built"
 BASE_BUILT = "play-with-containers.base-built"
 UNITS = {"B": 1, "kB": 10**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

@@ -24,18 +24,6 @@ options:
     required: true
 """
 
-EXAMPLES = """
-- ansible.builtin.debug:
-    msg: "{{ lookup('certificate', 'fullchain.pem', 'privkey.pem') }}"
-"""
-
-RETURN = """
-_raw:
-  description: Certificate, chain and key as one PEM text; empty where there is none.
-  type: list
-  elements: str
-"""
-
 
 class CertificateError(Exception):
     """What is wrong, and what to do."""

@@ -26,18 +26,6 @@ options:
     required: true
 """
 
-EXAMPLES = """
-- ansible.builtin.debug:
-    msg: "{{ lookup('env_file', '.env').DB_PORT }}"
-"""
-
-RETURN = """
-_raw:
-  description: A dictionary of the file's keys and values.
-  type: list
-  elements: dict
-"""
-
 
 class LookupModule(LookupBase):
     """Entry point for Ansible."""

@@ -33,18 +33,6 @@ options:
     required: true
 """
 
-EXAMPLES = """
-- ansible.builtin.debug:
-    msg: "{{ query('variable_problems', 'stop') }}"
-"""
-
-RETURN = """
-_raw:
-  description: A sentence for each problem.
-  type: list
-  elements: str
-"""
-
 TRUTHS = ("yes", "no", "true", "false", "on", "off", "1", "0")
 # What else begins so belongs to the platform too, and is known or misspelt.
 PREFIXES = ("platform_", "operate_", "dead_letters_")

@@ -5,12 +5,6 @@ from __future__ import annotations
 import ast
 import re
 
-DOCUMENTATION = """
-name: build_log
-author: the Play with Containers authors
-short_description: Makes the reason of a failed build readable
-"""
-
 LAST_LINES = 20
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -5,12 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-DOCUMENTATION = """
-name: deployments
-author: the Play with Containers authors
-short_description: Puts a service's images into the order in which they were deployed, and names the old ones
-"""
-
 LABEL = "play-with-containers."
 
 

@@ -8,12 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-DOCUMENTATION = """
-name: plan
-author: the Play with Containers authors
-short_description: Decides what has to be done, from what a machine has and what is described
-"""
-
 SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[bkmg]?)b?", re.IGNORECASE)
 # What a run starts beside a container, or in its place, and removes again.
 HELPER = re.compile(r"(?P<name>.+)-(previous|next|candidate|migration|restore|before)|dead-letters")

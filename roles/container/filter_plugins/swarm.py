@@ -6,12 +6,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-DOCUMENTATION = """
-name: swarm
-author: the Play with Containers authors
-short_description: Decides what has to be done for a service of a Swarm, and writes its parts for its module
-"""
-
 # What Docker calls an update that is over and has failed.
 FAILED = ("paused", "rollback_paused", "rollback_completed")
 

@@ -27,18 +27,6 @@ options:
     type: path
 """
 
-EXAMPLES = """
-- ansible.builtin.debug:
-    msg: "{{ lookup('build_context_hash', 'common', 'inventory-app', root='srcs') }}"
-"""
-
-RETURN = """
-_raw:
-  description: One SHA-256 in hexadecimal.
-  type: list
-  elements: str
-"""
-
 
 def context_files(root: Path, terms: list[str]) -> list[Path]:
     """Lists the files of a build context in a fixed order.

@@ -1,20 +1,14 @@
-"""Filter that finds what a database server lacks of what is described."""
+"""Filters that compare a database server with what is described."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import stringprep
-import unicodedata
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
-DOCUMENTATION = """
-name: postgres_plan
-author: the Play with Containers authors
-short_description: Finds what a database server lacks of what is described
-"""
+from ansible_collections.community.postgresql.plugins.module_utils.saslprep import saslprep
 
 
 def postgres_differences(found: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> list[str]:
@@ -65,21 +59,39 @@ def scram_accepts(verifier: str, password: str) -> bool:
     stored, _, _ = keys.partition(":")
     if mechanism != "SCRAM-SHA-256":
         return False
-    salted = hashlib.pbkdf2_hmac("sha256", _prepared(password).encode(), b64decode(salt), int(iterations))
+    salted = hashlib.pbkdf2_hmac("sha256", saslprep(password).encode(), b64decode(salt), int(iterations))
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     return hmac.compare_digest(hashlib.sha256(client_key).digest(), b64decode(stored))
 
 
-def _prepared(password: str) -> str:
-    """Bring a password into the form that is hashed (RFC 4013, without what it prohibits)."""
-    if password.isascii():
-        return password
-    mapped = (
-        " " if stringprep.in_table_c12(character) else character
-        for character in password
-        if not stringprep.in_table_b1(character)
-    )
-    return unicodedata.normalize("NFKC", "".join(mapped))
+def postgres_renamed(found: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+    """Give a sentence for each name that would leave the data, or an account, behind under its old one.
+
+    Args:
+        found: `databases`, each with its owner, and `apps`, the accounts of apps; None where there is none.
+        entry: the server's entry in the list of services.
+    """
+    server, database = entry["name"], entry["database"]
+    databases = found["databases"] or {}
+    apps = found["apps"] or []
+    owner, app = entry["owner"]["user"], entry["app"]["user"]
+    sentences = []
+    if databases and database not in databases:
+        sentences.append(
+            f"{server} has its data in the database {', '.join(sorted(databases))}, and {database} would be "
+            "an empty one: put the former name back (POSTGRES_DB in .env for the billing database)."
+        )
+    elif databases and databases[database] != owner:
+        sentences.append(
+            f"{database} in {server} belongs to the account {databases[database]}, and so do its tables, not "
+            f"to {owner}: put the former name back in .env (…_MIGRATIONS_DATABASE_USER)."
+        )
+    if apps and app not in apps:
+        sentences.append(
+            f"The app's account in {server} is {', '.join(sorted(apps))}, and would go on beside {app}: put "
+            "the former name back in .env (…_APP_DATABASE_USER)."
+        )
+    return sentences
 
 
 class FilterModule:
@@ -87,4 +99,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Returns the filters by name."""
-        return {"postgres_differences": postgres_differences}
+        return {"postgres_differences": postgres_differences, "postgres_renamed": postgres_renamed}

@@ -8,12 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-DOCUMENTATION = """
-name: rabbitmq_definitions
-author: the Play with Containers authors
-short_description: Writes and compares RabbitMQ's definitions
-"""
-
 IDENTITY = {
     "vhosts": ("name",),
     "users": ("name",),

@@ -64,7 +64,8 @@ def test_no_secret_is_in_a_file_of_an_image(node: Node, secrets: dict[str, str])
 
 def test_the_nodes_journal_tells_no_secret(node: Node, secrets: dict[str, str]) -> None:
     journal = node.packed(
-        "if [ -d /run/systemd/system ]; then journalctl --no-pager -o cat | tail -n 50000; else echo no systemd; fi"
+        "if [ -d /run/systemd/system ]; then journalctl --no-pager -o cat | tail -n 50000; "
+        "else echo no systemd; fi"
     )
     assert "systemd" in journal
     assert leaked(secrets, journal) == []

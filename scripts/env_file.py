@@ -221,7 +221,7 @@ RULES: Mapping[str, Rule] = {
 OPTIONAL_RULES: Mapping[str, Rule] = {
     "API_TOKEN": _token,
     # Only where several machines are one platform (docs/swarm.md).
-    "RABBITMQ_CLUSTER_PASSWORD": _password,
+    "CLUSTER_PASSWORD": _password,
     # Read by Docker Compose alone (docs/compose.md).
     "BASE_IMAGE": _image,
     "GATEWAY_PORT": _port,

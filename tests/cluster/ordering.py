@@ -46,9 +46,9 @@ class Ordering:
         self._load.__exit__(kind, error, traceback)
         self._journal.close()
 
-    def stored(self) -> int:
-        """How many orders are stored by now."""
-        return len(self._swarm.first.rows(self.run))
+    def stored(self, machine: str) -> int:
+        """How many orders are stored by now, as a machine can tell."""
+        return len(self._swarm.rows(self.run, machine))
 
     def count(self) -> Counter[str]:
         """Wait until nothing is on the way, check that nothing is lost or doubled, and give the figures."""
@@ -56,7 +56,7 @@ class Ordering:
         self._swarm.wait_until_stored(120)
         verdict = judge(
             self._journal.orders,
-            self._swarm.first.rows(self.run),
+            self._swarm.rows(self.run),
             self._swarm.first.page().look_at("billing_dead_letter"),
             [Excuse(self._began - 1, ended + 1)],
             run=self.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Final
@@ -49,11 +50,12 @@ class ReadLoad(Clients):
         """Read movies; give why no gateway answered, or nothing."""
         reason = ""
         for _ in range(GATEWAYS):
-            with self._lock:
-                url = self._address()
+            url = "no address"
             try:
+                with self._lock:
+                    url = self._address()
                 answer = requests.get(f"{url}/api/movies?limit=5", timeout=10)
-            except requests.ConnectionError as error:
+            except (requests.RequestException, subprocess.CalledProcessError) as error:
                 reason = f"{url}: {error}"
                 continue
             if answer.status_code == 200:

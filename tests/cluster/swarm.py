@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import requests
-from tests.faults.platform_under_test import Platform
+from tests.faults.platform_under_test import Platform, Row
 from tests.library.support import wait_until
 
 MACHINES: Final = tuple(f"play-with-containers-swarm-{number}" for number in (1, 2, 3))
@@ -17,6 +17,8 @@ NETWORK: Final = "play-with-containers-swarm"
 REPLICATED: Final = ("inventory-app", "billing-app")
 GATEWAY: Final = "api-gateway-app"
 BROKER: Final = "rabbitmq"
+STORE: Final = "etcd"
+DATABASES: Final = ("inventory-database", "billing-database")
 
 
 def outside(*arguments: str) -> str:
@@ -39,13 +41,14 @@ def next_gateway() -> Callable[[], str]:
 
 
 class Swarm:
-    """The machines, and the first one's platform, which has the databases.
+    """The machines, and the first one's platform, where it is all the same which.
 
     Args:
         env: the installation's `.env`.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
         self.first = Platform(MACHINES[0], env)
 
     def run(self, command: str, machine: str = MACHINES[0]) -> str:
@@ -63,30 +66,62 @@ class Swarm:
         command = f"docker ps --quiet --filter health=healthy --filter {of_service}"
         return {machine: len(self.run(command, machine).split()) for machine in MACHINES}
 
+    def members(self, database: str, machine: str = MACHINES[0]) -> dict[str, str]:
+        """Which machine's server is what, as Patroni says: `Leader`, `Sync Standby`, `Replica`.
+
+        Those that do not run are left out.
+        """
+        listed = self.run(
+            f"docker exec {database} patronictl --config-file=/run/secrets/patroni.yml list --format=json",
+            machine,
+        )
+        return {
+            member["Member"].removeprefix(f"{database}-"): member["Role"]
+            for member in json.loads(listed)
+            if member["State"] in {"running", "streaming"}
+        }
+
+    def primary(self, database: str, machine: str = MACHINES[0]) -> str:
+        """The machine that has the primary of a database, as a machine sees it; nothing where there is none."""
+        members = self.members(database, machine)
+        return next((name for name, role in members.items() if role == "Leader"), "")
+
+    def rows(self, run: str, machine: str = MACHINES[0]) -> list[Row]:
+        """The orders of a run's users that are stored, as the primary says that a machine knows of."""
+        return Platform(self.primary("billing-database", machine), self._env).rows(run)
+
+    def psql(self, query: str) -> str:
+        """Return the shell command that asks a machine's own billing-database."""
+        return self.first.psql(query)
+
     def unwell(self) -> str:
         """Say what is not as it should be; nothing if all is well."""
         try:
-            states = self.run("docker node ls --format '{{ .Hostname }} {{ .Status }} {{ .ManagerStatus }}'")
-            away = [line for line in states.splitlines() if " Ready " not in line or "Unreachable" in line]
-            if away or len(states.splitlines()) != len(MACHINES):
-                return f"machines: {states}"
-            for service in (*REPLICATED, GATEWAY):
-                tasks = self.run(
-                    f"docker service ls --format '{{{{ .Replicas }}}}' --filter name={service}"
-                ).partition("/")
-                if tasks[0] != tasks[2]:
-                    return f"{service}: {''.join(tasks)}"
-            for machine in MACHINES:
-                if not self.run(
-                    f"docker ps --quiet --filter health=healthy --filter name=^{BROKER}$", machine
-                ):
-                    return f"{machine}: {BROKER} is not healthy"
-                answer = requests.get(f"{address(machine)}/health/ready", timeout=5)
-                if answer.json()["status"] != "ready":
-                    return f"{machine}: {answer.text}"
+            return next(self._problems(), "")
         except (requests.RequestException, subprocess.CalledProcessError, ValueError) as error:
             return f"{type(error).__name__}: {getattr(error, 'stderr', error)}"
-        return ""
+
+    def _problems(self) -> Iterator[str]:
+        states = self.run("docker node ls --format '{{ .Hostname }} {{ .Status }} {{ .ManagerStatus }}'")
+        away = [line for line in states.splitlines() if " Ready " not in line or "Unreachable" in line]
+        if away or len(states.splitlines()) != len(MACHINES):
+            yield f"machines: {states}"
+        for service in (*REPLICATED, GATEWAY):
+            command = f"docker service ls --format '{{{{ .Replicas }}}}' --filter name={service}"
+            tasks = self.run(command).partition("/")
+            if tasks[0] != tasks[2]:
+                yield f"{service}: {''.join(tasks)}"
+        for machine in MACHINES:
+            healthy = self.run("docker ps --filter health=healthy --format '{{ .Names }}'", machine).split()
+            if sick := {BROKER, STORE, *DATABASES}.difference(healthy):
+                yield f"{machine}: {', '.join(sorted(sick))} not healthy"
+            answer = requests.get(f"{address(machine)}/health/ready", timeout=5)
+            if answer.json()["status"] != "ready":
+                yield f"{machine}: {answer.text}"
+        for database in DATABASES:
+            roles = sorted(self.members(database).values())
+            if roles != ["Leader", "Replica", "Sync Standby"]:
+                yield f"{database}: {roles}"
 
     def wait_until_well(self, seconds: float) -> None:
         """Wait until all machines, their tasks and their gateways are well."""

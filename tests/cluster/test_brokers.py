@@ -88,10 +88,10 @@ def test_brokers_get_another_password_only_all_at_once(
 ) -> None:
     swarm.wait_until_well(120)
     other = tmp_path / ".env"
-    values = {**env, "RABBITMQ_CLUSTER_PASSWORD": uuid.uuid4().hex}
+    values = {**env, "CLUSTER_PASSWORD": uuid.uuid4().hex}
     other.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
     changed: dict[str, Any] = {"platform_env_file": str(other)}
-    operator.refused("site.yml", "RABBITMQ_CLUSTER_PASSWORD in .env is another one", **changed)
+    operator.refused("site.yml", "CLUSTER_PASSWORD in .env is another one", **changed)
     for variables in (changed, {}):
         for machine in MACHINES:
             swarm.run(f"docker stop {BROKER}", machine)

@@ -11,7 +11,8 @@ from tests.cluster.swarm import MACHINES, NETWORK, Swarm, outside
 
 pytestmark = pytest.mark.timeout(900)
 
-LOST_SECONDS = 20
+# A lost primary is one for 20 s more.
+LOST_SECONDS = 35
 STORING_SECONDS = 5
 ADDRESSES = {machine: f"10.205.0.{number}" for number, machine in enumerate(MACHINES, start=11)}
 
@@ -31,16 +32,17 @@ def bring_back(machine: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen", "cut off", "restarted"])
-@pytest.mark.parametrize("machine", MACHINES[1:])
+@pytest.mark.parametrize("machine", MACHINES)
 def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: str, how: str) -> None:
     swarm.wait_until_well(120)
+    other = next(name for name in MACHINES if name != machine)
     with Ordering(swarm, tmp_path, f"{how} {machine[-1]}") as ordering:
         lose(machine, how)
         try:
             time.sleep(LOST_SECONDS)
-            before = ordering.stored()
+            before = ordering.stored(other)
             time.sleep(STORING_SECONDS)
-            after = ordering.stored()
+            after = ordering.stored(other)
         finally:
             bring_back(machine, how)
         back = time.monotonic()
@@ -49,18 +51,3 @@ def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: st
     figures = ordering.count()
     print(f"{machine} {how}: {dict(figures)}, well {well - back:.0f} s after it was back")
     assert after > before, "no order was stored while the machine was away"
-
-
-@pytest.mark.parametrize("how", ["killed", "restarted"])
-def test_orders_wait_while_the_first_machine_is_away(swarm: Swarm, tmp_path: Path, how: str) -> None:
-    swarm.wait_until_well(120)
-    with Ordering(swarm, tmp_path, f"{how} 1") as ordering:
-        lose(MACHINES[0], how)
-        try:
-            time.sleep(LOST_SECONDS)
-        finally:
-            bring_back(MACHINES[0], how)
-        back = time.monotonic()
-        swarm.wait_until_well(120)
-        well = time.monotonic()
-    print(f"{MACHINES[0]} {how}: {dict(ordering.count())}, well {well - back:.0f} s after it was back")

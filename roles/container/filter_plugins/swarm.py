@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,16 @@ def swarm_mounts(
     ]
 
 
+def cluster_hosts(machines: Iterable[str], service: str) -> dict[str, str]:
+    """Give the container of each machine a name on the network that spans them, such as `rabbitmq-host-1`.
+
+    Args:
+        machines: hosts of the inventory.
+        service: of which each has a container.
+    """
+    return {machine: f"{service}-{re.sub('[^a-z0-9-]', '-', machine.lower())}" for machine in machines}
+
+
 def swarm_progress(lines: Sequence[str]) -> str:
     """Tell how far a service is.
 
@@ -97,4 +108,5 @@ class FilterModule:
             "swarm_ports": swarm_ports,
             "swarm_mounts": swarm_mounts,
             "swarm_progress": swarm_progress,
+            "cluster_hosts": cluster_hosts,
         }

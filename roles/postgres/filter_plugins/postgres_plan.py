@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.community.postgresql.plugins.module_utils.saslprep import saslprep
@@ -40,6 +40,17 @@ def postgres_differences(found: Mapping[str, Any] | None, entry: Mapping[str, An
             and _lets_in(accounts, entry[role])
         )
     return [name for name, is_right in checks.items() if not is_right]
+
+
+def postgres_cluster_is_well(members: Sequence[Mapping[str, Any]], number: int) -> bool:
+    """Tell whether all servers of a cluster run, and another one has all that the primary has committed.
+
+    Args:
+        members: what `patronictl list` prints as JSON.
+        number: how many there have to be.
+    """
+    running = [member["Role"] for member in members if member["State"] in {"running", "streaming"}]
+    return len(running) == number and "Leader" in running and "Sync Standby" in running
 
 
 def _lets_in(accounts: Mapping[str, Any], account: Mapping[str, str]) -> bool:
@@ -99,4 +110,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Returns the filters by name."""
-        return {"postgres_differences": postgres_differences, "postgres_renamed": postgres_renamed}
+        return {
+            "postgres_differences": postgres_differences,
+            "postgres_cluster_is_well": postgres_cluster_is_well,
+            "postgres_renamed": postgres_renamed,
+        }

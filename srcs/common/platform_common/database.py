@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import select
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from platform_common.problems import Problem, problem_response
 from platform_common.settings import Environment, SecretFile, SettingsError
 
 CONNECT_SECONDS: Final = 3
+# Of several servers, one that is silent leaves time for the others.
+CONNECT_SECONDS_OF_SEVERAL: Final = 1
 STATEMENT_SECONDS: Final = 5
 # The server ends a statement after STATEMENT_SECONDS; a server that cannot even do that is gone.
 ANSWER_SECONDS: Final = 7
@@ -47,7 +50,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DatabaseSettings:
-    """Where the database is and who we are there; the password is read at each new connection."""
+    """Where the database is and who we are there; the password is read at each new connection.
+
+    Several servers may have the name `host`. The one that may be written to is the primary.
+    """
 
     host: str
     port: int
@@ -99,9 +105,10 @@ def make_engine(
     }
     psycopg2.extensions.set_wait_callback(_make_wait(answer_seconds))
 
-    def connect_with(password: str) -> Any:
+    def connect_with(password: str, address: str, factory: type[psycopg2.extensions.connection]) -> Any:
         return psycopg2.connect(
             host=settings.host,
+            hostaddr=address,
             port=settings.port,
             dbname=settings.name,
             user=settings.user,
@@ -113,11 +120,14 @@ def make_engine(
             keepalives_interval=5,
             keepalives_count=3,
             tcp_user_timeout=10_000,
+            target_session_attrs="read-write",
+            connection_factory=factory,
         )
 
+    servers = _Servers(settings.host, settings.port, connect_with)
     engine = create_engine(
         "postgresql+psycopg2://",
-        creator=_Door(settings.password, connect_with).connect,
+        creator=_Door(settings.password, servers.connect).connect,
         isolation_level=isolation_level,
         pool_size=pool_size,
         max_overflow=0,
@@ -145,6 +155,63 @@ def make_engine(
 
     event.listen(engine, "checkout", refuse_a_dead_one)
     return engine
+
+
+class _OneOfSeveral(psycopg2.extensions.connection):
+    """A connection to one of several servers."""
+
+    connect_seconds = CONNECT_SECONDS_OF_SEVERAL
+
+
+class _Servers:
+    """All servers that a name stands for, of which one takes what is written.
+
+    Args:
+        host: the name.
+        port: of each.
+        connect_with: makes a connection with a password, to an address, of a class; it refuses a server that
+            may not be written to.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        connect_with: Callable[[str, str, type[psycopg2.extensions.connection]], Any],
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._connect_with = connect_with
+        self._primary = ""
+
+    def connect(self, password: str) -> Any:
+        """Return a connection to the primary, which is asked for first where it was last.
+
+        Raises:
+            psycopg2.OperationalError: none of them is it. Of several reasons it gives the last.
+        """
+        addresses = self._addresses()
+        addresses.sort(key=lambda address: address != self._primary)
+        factory = _OneOfSeveral if len(addresses) > 1 else psycopg2.extensions.connection
+        for address in addresses[:-1]:
+            try:
+                return self._try(password, address, factory)
+            except psycopg2.OperationalError as error:
+                if REFUSAL in str(error):
+                    raise
+        return self._try(password, addresses[-1], factory)
+
+    def _try(self, password: str, address: str, factory: type[psycopg2.extensions.connection]) -> Any:
+        connection = self._connect_with(password, address, factory)
+        self._primary = address
+        return connection
+
+    def _addresses(self) -> list[str]:
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise psycopg2.OperationalError(f"no address of {self._host}: {error}") from error
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class _Door:
@@ -294,7 +361,9 @@ def _make_wait(answer_seconds: float) -> Callable[[Any], None]:
 
     def wait(connection: Any) -> None:
         connecting = connection.status == psycopg2.extensions.STATUS_SETUP
-        deadline = time.monotonic() + (CONNECT_SECONDS if connecting else answer_seconds)
+        deadline = time.monotonic() + (
+            getattr(connection, "connect_seconds", CONNECT_SECONDS) if connecting else answer_seconds
+        )
         poller = select.poll()
         while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
             descriptor = connection.fileno()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -88,6 +89,29 @@ def test_after_one_that_does_not_answer_there_is_a_new_one(
             assert server_process(connection) != old
 
     in_time(ask_twice)
+
+
+def test_of_several_servers_a_silent_one_is_passed_over_once(
+    engine: Engine, movies_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = movies_database.server.port
+    addresses = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+
+    def connect_twice() -> None:
+        with socket.create_server(("127.0.0.2", port)) as silent:
+            silent.settimeout(1)
+            for _ in range(2):
+                with engine.connect() as connection:
+                    assert connection.execute(text("SELECT 1")).scalar_one() == 1
+                engine.dispose()
+            silent.accept()
+            with pytest.raises(TimeoutError):
+                silent.accept()
+
+    in_time(connect_twice)
 
 
 def test_a_statement_is_prepared_once_for_each_connection(engine: Engine) -> None:

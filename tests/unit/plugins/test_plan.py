@@ -299,3 +299,19 @@ def test_only_services_that_a_step_is_planned_for_go_through_its_phase() -> None
     services = [{"name": "a"}, {"name": "b"}]
     steps = [{"service": "b", "do": "build its image"}, {"service": "a", "do": "wait"}]
     assert plan.planned_to(services, "build its image", steps) == [{"name": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("roles", "is_well"),
+    [
+        ({"a": "Leader", "b": "Sync Standby", "c": "Replica"}, True),
+        ({"a": "Leader", "b": "Replica", "c": "Replica"}, False),
+        ({"b": "Sync Standby", "c": "Replica", "d": "Replica"}, False),
+        ({"a": "Leader", "b": "Sync Standby"}, False),
+    ],
+)
+def test_a_cluster_is_well_where_any_server_may_go(roles: dict[str, str], is_well: bool) -> None:
+    members = [{"Member": name, "Role": role, "State": "running"} for name, role in roles.items()]
+    assert postgres.postgres_cluster_is_well(members, 3) is is_well
+    starting = [{**member, "State": "starting"} for member in members]
+    assert not postgres.postgres_cluster_is_well(starting, 3)

@@ -76,3 +76,8 @@ def test_volumes_and_temporary_directories_are_mounted() -> None:
 )
 def test_how_far_a_service_is(lines: list[str], progress: str) -> None:
     assert swarm.swarm_progress(lines) == progress
+
+
+def test_each_container_of_a_cluster_has_a_name_of_its_machine() -> None:
+    hosts = swarm.cluster_hosts(["server-1", "Server_2.example"], "etcd")
+    assert hosts == {"server-1": "etcd-server-1", "Server_2.example": "etcd-server-2-example"}

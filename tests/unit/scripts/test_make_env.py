@@ -40,7 +40,7 @@ def test_it_makes_a_valid_env_with_another_password_for_each_account(folder: Pat
     done = make_env(folder)
     assert done.stdout == ".env made, with random passwords.\n"
     made = env_file.load(folder / ".env")
-    assert set(made) == {*env_file.RULES, "RABBITMQ_CLUSTER_PASSWORD"}
+    assert set(made) == {*env_file.RULES, "CLUSTER_PASSWORD"}
     passwords = [value for key, value in made.items() if key.endswith(("_PASSWORD", "_PASS"))]
     assert len(set(passwords)) == len(passwords) == 11
     assert all(re.fullmatch("[A-Za-z0-9]{32}", password) for password in passwords)

@@ -82,7 +82,7 @@ class Swarm:
         }
 
     def primary(self, database: str, machine: str = MACHINES[0]) -> str:
-        """The machine that has the primary of a database, as a machine sees it; nothing where there is none."""
+        """The machine that has the primary of a database, as a machine sees it; nothing without one."""
         members = self.members(database, machine)
         return next((name for name, role in members.items() if role == "Leader"), "")
 

@@ -47,10 +47,10 @@ def postgres_cluster_is_well(members: Sequence[Mapping[str, Any]], number: int) 
 
     Args:
         members: what `patronictl list` prints as JSON.
-        number: how many there have to be.
+        number: how many there have to be at least.
     """
     running = [member["Role"] for member in members if member["State"] in {"running", "streaming"}]
-    return len(running) == number and "Leader" in running and "Sync Standby" in running
+    return len(running) >= number and "Leader" in running and "Sync Standby" in running
 
 
 def _lets_in(accounts: Mapping[str, Any], account: Mapping[str, str]) -> bool:

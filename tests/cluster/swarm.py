@@ -66,8 +66,12 @@ class Swarm:
         command = f"docker ps --quiet --filter health=healthy --filter {of_service}"
         return {machine: len(self.run(command, machine).split()) for machine in MACHINES}
 
+    def made(self, container: str, machine: str) -> str:
+        """When a container was made: one in its place has another moment."""
+        return self.run(f"docker inspect --format '{{{{ .Created }}}}' {container}", machine)
+
     def members(self, database: str, machine: str = MACHINES[0]) -> dict[str, str]:
-        """Which machine's server is what, as Patroni says: `Leader`, `Sync Standby`, `Replica`.
+        """The role of each machine's server, as Patroni says: `Leader`, `Sync Standby`, `Replica`.
 
         Those that do not run are left out.
         """
@@ -88,7 +92,9 @@ class Swarm:
 
     def rows(self, run: str, machine: str = MACHINES[0]) -> list[Row]:
         """The orders of a run's users that are stored, as the primary says that a machine knows of."""
-        return Platform(self.primary("billing-database", machine), self._env).rows(run)
+        primary = self.primary("billing-database", machine)
+        assert primary, f"as {machine} sees it, billing-database has no primary"
+        return Platform(primary, self._env).rows(run)
 
     def psql(self, query: str) -> str:
         """Return the shell command that asks a machine's own billing-database."""

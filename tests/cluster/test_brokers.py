@@ -68,19 +68,12 @@ def test_a_new_version_replaces_one_broker_after_the_other(
 ) -> None:
     sources = copy_of_sources(tmp_path)
     append(sources, "rabbitmq/rabbitmq.conf", f"# version {uuid.uuid4()}")
-    before = {
-        machine: swarm.run(f"docker inspect --format '{{{{ .Image }}}}' {BROKER}", machine)
-        for machine in MACHINES
-    }
+    before = {machine: swarm.made(BROKER, machine) for machine in MACHINES}
     with Ordering(swarm, tmp_path, "new version") as ordering:
         operator.run("site.yml", container_build_root=str(sources), operate_service=BROKER)
     ordering.count()
     test_each_broker_keeps_all_queues(swarm)
-    after = {
-        swarm.run(f"docker inspect --format '{{{{ .Image }}}}' {BROKER}", machine) for machine in MACHINES
-    }
-    assert len(after) == 1
-    assert not after & set(before.values())
+    assert all(swarm.made(BROKER, machine) != moment for machine, moment in before.items())
 
 
 def test_brokers_get_another_password_only_all_at_once(

@@ -22,10 +22,6 @@ THIRD = MACHINES[2]
 REFUSED_SECONDS = 30
 
 
-def started_at(swarm: Swarm, container: str, machine: str) -> str:
-    return swarm.run(f"docker inspect --format '{{{{ .State.StartedAt }}}}' {container}", machine)
-
-
 @pytest.mark.parametrize("database", DATABASES)
 def test_all_machines_agree_on_the_primary(swarm: Swarm, database: str) -> None:
     swarm.wait_until_well(120)
@@ -69,16 +65,18 @@ def test_a_primary_that_is_killed_is_replaced_and_follows_the_new_one(swarm: Swa
 def test_reads_are_refused_for_a_short_time_when_the_primary_is_lost(swarm: Swarm) -> None:
     swarm.wait_until_well(120)
     old = swarm.primary("inventory-database")
-    with ReadLoad(next_gateway()) as load:
-        time.sleep(3)
-        outside("kill", old)
-        time.sleep(REFUSED_SECONDS)
-        failed, answered = len(load.failed), load.answered
-        time.sleep(5)
-        assert len(load.failed) == failed, load.failed[-1]
-        assert load.answered > answered
+    try:
+        with ReadLoad(next_gateway()) as load:
+            time.sleep(3)
+            outside("kill", old)
+            time.sleep(REFUSED_SECONDS)
+            failed, answered = len(load.failed), load.answered
+            time.sleep(5)
+            assert len(load.failed) == failed, load.failed[-1]
+            assert load.answered > answered
+    finally:
+        outside("start", old)
     print(f"{load.answered} reads, {failed} refused, the longest took {load.longest:.1f} s")
-    outside("start", old)
     swarm.wait_until_well(120)
 
 
@@ -130,11 +128,11 @@ def test_a_new_version_replaces_one_server_after_the_other(
     append(sources, "postgres/postgresql.conf", f"# version {uuid.uuid4()}")
     append(sources, "etcd/healthcheck", f"# version {uuid.uuid4()}")
     containers = [(name, machine) for name in (STORE, *DATABASES) for machine in MACHINES]
-    before = {container: started_at(swarm, *container) for container in containers}
+    before = {container: swarm.made(*container) for container in containers}
     with Ordering(swarm, tmp_path, "new databases") as ordering, ReadLoad(next_gateway()) as load:
         operator.run("site.yml", container_build_root=str(sources))
     swarm.wait_until_well(120)
     print(dict(ordering.count()), f"{load.answered} reads, {len(load.failed)} failed")
-    after = {container: started_at(swarm, *container) for container in containers}
+    after = {container: swarm.made(*container) for container in containers}
     assert all(after[container] != before[container] for container in containers)
     operator.run("site.yml")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+SERVICE = "play-with-containers.service"
+IMAGE = "play-with-containers.image"
 BUILT = "play-with-containers.built"
 BASE_BUILT = "play-with-containers.base-built"
 UNITS = {"B": 1, "kB": 10**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -28,6 +30,7 @@ def status_document(
     printed: Mapping[str, str],
     disk: str,
     order: Sequence[str],
+    swarm: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe what runs on a machine. Ages are in seconds, sizes in bytes, moments in ISO 8601.
 
@@ -40,6 +43,7 @@ def status_document(
             `play-with-containers-backup list` (`backups`); empty where there was no answer.
         disk: size and free space, in bytes.
         order: the services in the order of the description.
+        swarm: see `swarm_status`; None where there is none.
     """
     labels = {image["Id"]: image.get("Labels") or {} for image in engine["images"]}
     volumes = engine["disk_usage"]["Volumes"] or []
@@ -51,7 +55,8 @@ def status_document(
     position = {name: number for number, name in enumerate(order)}
     found.sort(key=lambda item: (position.get(item["service"], len(order)), len(item["name"]), item["name"]))
     size, free = map(int, disk.split())
-    names = {item["name"] for item in found}
+    # The tasks of a Swarm may be on other machines.
+    names = {item["name"] for item in found} | set((swarm or {"services": {}})["services"])
     return {
         "host": host,
         "containers": found,
@@ -63,7 +68,35 @@ def status_document(
         "order_store_depth": _store_depth(gateway_answer(printed["gateway"])),
         "backups": json.loads(printed["backups"]) if printed["backups"].strip() else None,
         "disk": {"size": size, "free": free},
+        "swarm": swarm,
     }
+
+
+def swarm_status(
+    machines: Iterable[str], services: Iterable[str], servers: Mapping[str, str]
+) -> dict[str, Any]:
+    """Describe a Swarm, as one of its machines sees it.
+
+    Args:
+        machines: lines of `docker node ls`: name, state, and whether it is given tasks.
+        services: lines of `docker service ls`: name, and how many of how many tasks run, as `2/3`.
+        servers: name of each database's container to what `patronictl list` prints; empty without an answer.
+    """
+    return {
+        "machines": dict(line.split(" ", 1) for line in machines),
+        "services": dict(line.split()[:2] for line in services),
+        "databases": {
+            database: {member["Member"].removeprefix(f"{database}-"): member["Role"] for member in members}
+            for database, printed in servers.items()
+            if (members := _list(printed))
+        },
+    }
+
+
+def _list(printed: str) -> list[dict[str, Any]]:
+    # Patroni warns in lines of text where etcd is slow.
+    found = re.search(r"^\[.*\]$", printed, re.MULTILINE | re.DOTALL)
+    return json.loads(found[0]) if found else []
 
 
 def status_text(document: Mapping[str, Any]) -> str:
@@ -92,12 +125,29 @@ def status_text(document: Mapping[str, Any]) -> str:
     ]
     if _is_only_the_network(document):
         lines.append(NETWORK_ADVICE)
+    lines += _swarm_lines(document["swarm"])
     lines += _backup_lines(document["backups"])
     if document["missing"]:
         lines.append(
             f"without a container: {', '.join(document['missing'])}; `ansible-playbook site.yml` makes them"
         )
     return "\n".join(lines)
+
+
+def _swarm_lines(swarm: Mapping[str, Any] | None) -> list[str]:
+    if swarm is None:
+        return []
+    if not swarm["machines"]:
+        return ["the Swarm does not answer: fewer than half of its machines may be there"]
+    lines = [
+        "the Swarm's machines: "
+        + ", ".join(f"{name} {state.lower()}" for name, state in swarm["machines"].items()),
+        "its tasks: " + ", ".join(f"{name} {tasks}" for name, tasks in swarm["services"].items()),
+    ]
+    for database, servers in swarm["databases"].items():
+        roles = [f"{role.replace('Leader', 'primary').lower()} {name}" for name, role in servers.items()]
+        lines.append(f"{database}: {', '.join(sorted(roles))}")
+    return lines
 
 
 def _backup_lines(backups: Mapping[str, Any] | None) -> list[str]:
@@ -125,9 +175,17 @@ def image_names(image: Mapping[str, Any]) -> list[str]:
     return tags or [image["Id"]]
 
 
-def platform_order(container: Mapping[str, Any], services: Sequence[str]) -> tuple[int, int, str]:
-    """Give what sorts containers into the order in which they start, the container's name last."""
-    service = container["Labels"]["play-with-containers.service"]
+def platform_order(
+    container: Mapping[str, Any], services: Sequence[str], label: str = SERVICE
+) -> tuple[int, int, str]:
+    """Give what sorts containers into the order in which they start, the container's name last.
+
+    Args:
+        container: as the engine lists it.
+        services: in their order.
+        label: of the container, that says whose it is.
+    """
+    service = container["Labels"][label]
     name = container["Names"][0].removeprefix("/")
     return (services.index(service) if service in services else len(services), len(name), name)
 
@@ -139,12 +197,13 @@ def _container(
     memory: Mapping[str, int],
 ) -> dict[str, Any]:
     name = item["Name"].removeprefix("/")
-    state = item["State"]
+    state, own_labels = item["State"], item["Config"]["Labels"]
     image_labels = labels.get(item["Image"], {})
     running = state["Running"]
     return {
         "name": name,
-        "service": item["Config"]["Labels"]["play-with-containers.service"],
+        # A Swarm's tasks have the labels of their image alone.
+        "service": own_labels.get(SERVICE) or own_labels[IMAGE],
         "image": item["Config"]["Image"],
         "image_age": _age(image_labels.get(BUILT)),
         "base_age": _age(image_labels.get(BASE_BUILT)),
@@ -163,7 +222,8 @@ def _container(
 def _row(container: Mapping[str, Any]) -> tuple[str, ...]:
     used = sum(size for size in container["volumes"].values() if size)
     return (
-        container["name"],
+        # A task's name ends in its id.
+        re.sub(r"\.[a-z0-9]{25}", "", container["name"]),
         container["image"].rpartition(":")[2],
         _duration(container["image_age"]),
         _duration(container["base_age"]),
@@ -266,6 +326,7 @@ class FilterModule:
         return {
             "status_document": status_document,
             "status_text": status_text,
+            "swarm_status": swarm_status,
             "gateway_status": gateway_status,
             "gateway_text": gateway_text,
             "image_names": image_names,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 LABEL = "play-with-containers."
@@ -21,7 +21,7 @@ def by_deployment(
         record: a line for each deployment of any service: its moment, the service, the image's tag, and
             `described` or, for one that an operator chose, `chosen`.
         service: name of the service.
-        running: id of the image that its container runs, if it has one.
+        running: the image that it runs, with its tag, if any.
     """
     deployed: dict[str, tuple[int, str]] = {}
     described: dict[str, tuple[int, str]] = {}
@@ -38,7 +38,7 @@ def by_deployment(
             continue
         name = image["RepoTags"][0]
         tag = name.rpartition(":")[2]
-        current = image["Id"] == running
+        current = running in image["RepoTags"]
         number, moment = (described if current and tag in described else deployed).get(tag, (-1, None))
         entries.append(
             (
@@ -58,9 +58,9 @@ def by_deployment(
 
 
 def images_to_remove(
-    images: Iterable[Mapping[str, Any]], record: str, service: str, kept: int, wanted: str
+    images: Sequence[Mapping[str, Any]], record: str, wanted: Mapping[str, str], kept: int
 ) -> list[str]:
-    """Name the images of a service that are too old to go back to, and the old stages of its builds.
+    """Name the images of services that are too old to go back to, and the old stages of their builds.
 
     The builder keeps the last stage of each former build without a name. The newest one makes the next build
     fast.
@@ -68,15 +68,23 @@ def images_to_remove(
     Args:
         images: all that the engine has, as it lists them.
         record: see `by_deployment`.
-        service: name of the service.
-        kept: how many of those that were deployed last stay.
-        wanted: name of an image that stays in any case.
+        wanted: name of each service to that of an image that stays in any case.
+        kept: how many of those that were deployed last stay of each.
     """
+    return [
+        name
+        for service, image in wanted.items()
+        for name in _too_old(images, record, service, kept)
+        if name != image
+    ]
+
+
+def _too_old(images: Sequence[Mapping[str, Any]], record: str, service: str, kept: int) -> list[str]:
     own = [image for image in images if _label(image, "image") == service]
     deployed = [entry["image"] for entry in by_deployment(own, record, service, None)]
     stages = [image for image in images if _is_nameless(image) and _label(image, "stage") == service]
     stages.sort(key=lambda image: int(image["Created"]), reverse=True)
-    return [name for name in deployed[kept:] if name != wanted] + [stage["Id"] for stage in stages[1:]]
+    return deployed[kept:] + [stage["Id"] for stage in stages[1:]]
 
 
 def overtaken_pins(pins: Mapping[str, Mapping[str, str]], images: Mapping[str, str]) -> dict[str, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from base64 import b64decode
@@ -43,7 +44,7 @@ def order(record: str, running: str, *, tags: str = "abcd") -> str:
     ]
     lines.insert(1, "2026-01-01T00:00:00Z another x described")
     images = [image(tag, number) for number, tag in enumerate(tags)]
-    entries = deployments.by_deployment(images, "\n".join(lines), "app", f"id-{running}")
+    entries = deployments.by_deployment(images, "\n".join(lines), "app", f"app:{running}")
     assert [entry["tag"] for entry in entries if entry["current"]] == [running]
     return "".join(entry["tag"] for entry in entries)
 
@@ -131,10 +132,12 @@ def test_images_and_build_stages_that_are_too_old_are_named_and_nothing_else() -
         {"Id": "bare", "Created": 0, "RepoTags": None, "Labels": None},
     ]
     stages = ["id-middle", "id-oldest"]
-    assert deployments.images_to_remove(images, record, "app", 3, "app:d") == ["app:a", *stages]
-    assert deployments.images_to_remove(images, record, "app", 2, "app:a") == ["app:b", *stages]
-    assert deployments.images_to_remove(images, record, "app", 4, "app:d") == stages
-    assert deployments.images_to_remove(images, record, "new", 3, "new:a") == []
+    assert deployments.images_to_remove(images, record, {"app": "app:d"}, 3) == ["app:a", *stages]
+    assert deployments.images_to_remove(images, record, {"app": "app:a"}, 2) == ["app:b", *stages]
+    assert deployments.images_to_remove(images, record, {"app": "app:d"}, 4) == stages
+    assert deployments.images_to_remove(images, record, {"new": "new:a"}, 3) == []
+    both = deployments.images_to_remove(images, record, {"app": "app:d", "another": ""}, 0)
+    assert both == ["app:c", "app:b", "app:a", *stages, "app:z"]
 
 
 def test_names_that_data_was_made_with_are_compared_and_a_fresh_server_has_none() -> None:
@@ -225,6 +228,26 @@ def test_healthy_containers_behind_a_gateway_that_is_not_ready_point_to_the_netw
     assert "restarts Docker" not in text(CUT_OFF, health="unhealthy")
     assert "the gateway says: ready\n" in text(READY)
     assert "restarts Docker" not in text(READY)
+
+
+def test_a_swarm_is_told_by_its_machines_tasks_and_database_servers() -> None:
+    members = [
+        {"Member": "database-one", "Role": "Leader"},
+        {"Member": "database-two", "Role": "Sync Standby"},
+    ]
+    swarm = status.swarm_status(
+        ["one Ready Active", "two Down Drain"],
+        ["app 1/2"],
+        {"database": f"a warning\n{json.dumps(members)}", "silent": ""},
+    )
+    assert status._swarm_lines(swarm) == [
+        "the Swarm's machines: one ready active, two down drain",
+        "its tasks: app 1/2",
+        "database: primary one, sync standby two",
+    ]
+    [no_answer] = status._swarm_lines(status.swarm_status([], [], {}))
+    assert "does not answer" in no_answer
+    assert status._swarm_lines(None) == []
 
 
 def test_what_the_broker_has_besides_what_is_described_is_named_by_its_path() -> None:

@@ -28,6 +28,19 @@ def inside(container: str, *command: str) -> list[str]:
     return ["docker", "exec", "-i", "-e", f"PGAPPNAME={APPLICATION}", container, *priority, *command]
 
 
+def of(service: str) -> str:
+    """Give a service's container on this machine: the task that a Swarm runs, or the one of the same name.
+
+    Args:
+        service: its name.
+    """
+    label = f"label=com.docker.swarm.service.name={service}"
+    tasks = subprocess.run(
+        ["docker", "ps", "--quiet", "--filter", label], capture_output=True, text=True, check=False
+    )
+    return next(iter(tasks.stdout.split()), service)
+
+
 def ask(container: str, *command: str, seconds: float = 60) -> str:
     """Run a command in a container, and give what it prints.
 

@@ -81,7 +81,9 @@ def _queues(settings: Settings) -> dict[str, int]:
 
 def _store_depth(settings: Settings) -> int | None:
     try:
-        answer = containers.ask(settings.gateway, "python", "-S", "-m", "platform_common.healthcheck")
+        answer = containers.ask(
+            containers.of(settings.gateway), "python", "-S", "-m", "platform_common.healthcheck"
+        )
     except BackupProblem:
         # As with the broker: unknown, and told as such.
         return None

@@ -36,7 +36,7 @@ class Settings:
         broker: container of RabbitMQ.
         queue: name of the queue of orders.
         dead_letter_queue: name of the queue of what is no order.
-        gateway: container of the gateway.
+        gateway: container of the gateway, or its service on a Swarm.
         keep: so many backups are kept, the newest ones.
         keep_days: and those that are not older than so many days.
         recipient: public key of age that backups are encrypted for; empty: not encrypted.

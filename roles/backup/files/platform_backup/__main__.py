@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("scheduled", _scheduled, "make a backup, as the timer does")
     for name, work, text in (
         ("create", _create, "begin a backup"),
-        ("load", _load, "begin to fill the servers beside those that serve; the key is the standard input"),
+        ("load", _load, "begin to fill what is beside the databases in use; the key is the standard input"),
     ):
         command = add(name, partial(_start, work), text)
         command.add_argument("--take-over", action="store_true", help="end another one that is at work")
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--drain-seconds", type=float, default=0)
         else:
             command.add_argument("--database", action="append", default=[])
+            command.add_argument(
+                "--beside", choices=restore.BESIDE, default="server", help="what was made to be filled"
+            )
             command.add_argument("directory", type=Path)
     watch = add(
         "watch", lambda options: _watch(options.seconds), "tell how it goes, at its end or after a while"
@@ -93,7 +96,7 @@ def _create(settings: Settings, options: argparse.Namespace, running: job.Job) -
 
 
 def _load(settings: Settings, options: argparse.Namespace, running: job.Job) -> dict[str, Any]:
-    return restore.load(_source(settings, options), running.progress)
+    return restore.load(_source(settings, options), options.beside, running.progress)
 
 
 def _source(settings: Settings, options: argparse.Namespace) -> restore.Source:

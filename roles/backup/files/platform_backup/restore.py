@@ -1,4 +1,4 @@
-"""Restoring: a dump fills the empty server that Ansible has started beside the one that serves."""
+"""Restoring: a dump fills what Ansible has made beside the database in use."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _CHUNK_BYTES: Final = 1 << 20
 _LOOK_SECONDS: Final = 60.0
 # What a restore writes for a time beside the tables: its log of changes (max_wal_size and some more).
 _LOG_BYTES: Final = 1536 << 20
+# Another server, NAME-restore, or another database of the same server, DATABASE_beside.
+BESIDE: Final = ("server", "database")
 Progress = Callable[[str], None]
 
 
@@ -124,24 +126,28 @@ def _check_room(source: Source, reserve_bytes: int) -> None:
         )
 
 
-def load(source: Source, progress: Progress) -> dict[str, Any]:
-    """Fill the servers beside those that serve, and compare them with the manifest.
+def load(source: Source, beside: str, progress: Progress) -> dict[str, Any]:
+    """Fill what is beside the databases in use, and compare it with the manifest.
 
     Args:
-        source: a backup that `check` found to be good. The servers have its databases, empty, with their
-            accounts.
+        source: a backup that `check` found to be good.
+        beside: one of `BESIDE`. It is there, empty, with its accounts.
         progress: is told what is being done.
 
     Raises:
         BackupProblem: it failed, or the rows are not those of the manifest.
     """
     for database in source.databases:
-        _load(source, replace(database, container=f"{database.container}-restore"), progress)
+        target = (
+            replace(database, container=f"{database.container}-restore")
+            if beside == "server"
+            else replace(database, name=f"{database.name}_beside")
+        )
+        _load(source, source.manifest.dump_of(database.name), target, progress)
     return {"databases": [database.name for database in source.databases]}
 
 
-def _load(source: Source, database: Database, progress: Progress) -> None:
-    dump = source.manifest.dump_of(database.name)
+def _load(source: Source, dump: DatabaseDump, database: Database, progress: Progress) -> None:
     started = time.monotonic()
     # Whoever owned the tables then: they belong to the account of today's migrations.
     command = (

@@ -44,7 +44,7 @@ def add_movie(title: str) -> None:
 def test_the_status_tells_of_each_machine_and_of_the_whole(swarm: Swarm, operator: Operator) -> None:
     swarm.wait_until_well(120)
     answer = operator.run("ansible/status.yml", answer_only=True, operate_format="json").output
-    documents = {found["host"]: found for found in map(json.loads, answer.split("\n\n"))}
+    documents = {found["host"]: found for found in map(json.loads, answer.splitlines())}
     assert sorted(documents) == list(MACHINES)
     for document in documents.values():
         found = {container["service"]: container["health"] for container in document["containers"]}

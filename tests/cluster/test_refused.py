@@ -44,7 +44,7 @@ def test_the_firewall_of_one_machine_is_refused(operator: Operator) -> None:
 
 
 def test_an_operation_of_one_machine_is_refused(operator: Operator) -> None:
-    operator.refused("ansible/status.yml", "not yet for a Swarm", "docs/swarm.md")
+    operator.refused("ansible/stop.yml", "not yet for a Swarm", "docs/swarm.md")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def status_document(
 
 
 def swarm_status(
-    machines: Iterable[str], services: Iterable[str], servers: Mapping[str, str]
+    machines: Iterable[str], services: Iterable[str], servers: Mapping[str, str], kept: Mapping[str, str]
 ) -> dict[str, Any]:
     """Describe a Swarm, as one of its machines sees it.
 
@@ -81,6 +81,7 @@ def swarm_status(
         machines: lines of `docker node ls`: name, state, and whether it is given tasks.
         services: lines of `docker service ls`: name, and how many of how many tasks run, as `2/3`.
         servers: name of each database's container to what `patronictl list` prints; empty without an answer.
+        kept: name of each database to what `database-beside look` prints; no number without an answer.
     """
     return {
         "machines": dict(line.split(" ", 1) for line in machines),
@@ -90,6 +91,7 @@ def swarm_status(
             for database, printed in servers.items()
             if (members := _list(printed))
         },
+        "kept": [database for database, since in kept.items() if since.strip().isdigit() and int(since)],
     }
 
 
@@ -147,6 +149,9 @@ def _swarm_lines(swarm: Mapping[str, Any] | None) -> list[str]:
     for database, servers in swarm["databases"].items():
         roles = [f"{role.replace('Leader', 'primary').lower()} {name}" for name, role in servers.items()]
         lines.append(f"{database}: {', '.join(sorted(roles))}")
+    if swarm["kept"]:
+        told = ", ".join(swarm["kept"])
+        lines.append(f"kept from before restores: {told}; `make restore-discard` removes them")
     return lines
 
 

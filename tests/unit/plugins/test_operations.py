@@ -239,13 +239,15 @@ def test_a_swarm_is_told_by_its_machines_tasks_and_database_servers() -> None:
         ["one Ready Active", "two Down Drain"],
         ["app 1/2"],
         {"database": f"a warning\n{json.dumps(members)}", "silent": ""},
+        {"movies": "1764000000\n", "orders": "0\n", "silent": "no such container"},
     )
     assert status._swarm_lines(swarm) == [
         "the Swarm's machines: one ready active, two down drain",
         "its tasks: app 1/2",
         "database: primary one, sync standby two",
+        "kept from before restores: movies; `make restore-discard` removes them",
     ]
-    [no_answer] = status._swarm_lines(status.swarm_status([], [], {}))
+    [no_answer] = status._swarm_lines(status.swarm_status([], [], {}, {}))
     assert "does not answer" in no_answer
     assert status._swarm_lines(None) == []
 

@@ -137,8 +137,12 @@ class Swarm:
 
     def kept(self) -> int:
         """How many orders wait in the stores of all gateways."""
-        answers = [requests.get(f"{address(machine)}/health/ready", timeout=5).json() for machine in MACHINES]
-        return sum(answer["dependencies"]["order-store"]["depth"] for answer in answers)
+        return sum(map(self.kept_by, MACHINES))
+
+    def kept_by(self, machine: str) -> int:
+        """How many orders wait in the store of a machine's gateway."""
+        answer = requests.get(f"{address(machine)}/health/ready", timeout=5).json()
+        return int(answer["dependencies"]["order-store"]["depth"])
 
     def wait_until_stored(self, seconds: float) -> None:
         """Wait until no order is on the way any more."""

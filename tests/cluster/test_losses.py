@@ -51,3 +51,20 @@ def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: st
     figures = ordering.count()
     print(f"{machine} {how}: {dict(figures)}, well {well - back:.0f} s after it was back")
     assert after > before, "no order was stored while the machine was away"
+
+
+def test_two_lost_machines_lose_no_order(swarm: Swarm, tmp_path: Path) -> None:
+    """The gateway that is left keeps the orders, since the brokers and the databases cannot decide any more."""
+    swarm.wait_until_well(120)
+    with Ordering(swarm, tmp_path, "two lost") as ordering:
+        for machine in MACHINES[1:]:
+            lose(machine, "killed")
+        try:
+            time.sleep(LOST_SECONDS)
+            kept = swarm.kept_by(MACHINES[0])
+        finally:
+            for machine in MACHINES[1:]:
+                bring_back(machine, "killed")
+        swarm.wait_until_well(300)
+    print(f"{kept} orders were kept meanwhile: {dict(ordering.count())}")
+    assert kept > 500

@@ -96,7 +96,7 @@ def test_machines_that_cannot_be_reached_are_told_in_a_sentence_and_at_the_end(t
 def test_one_yes_counts_for_all_machines_which_are_named(tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text(
-        "- {hosts: all, gather_facts: false, vars: {confirm: false}, tasks: ["
+        "- {hosts: all, gather_facts: false, vars: {confirm: false, platform_engine: docker}, tasks: ["
         f"{{ansible.builtin.import_tasks: '{ROOT}/ansible/tasks/confirm.yml',\n"
         "vars: {what: removes it.}}]}\n"
     )

@@ -54,7 +54,7 @@ def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: st
 
 
 def test_two_lost_machines_lose_no_order(swarm: Swarm, tmp_path: Path) -> None:
-    """The gateway that is left keeps the orders, since the brokers and the databases cannot decide any more."""
+    """The gateway that is left keeps the orders: brokers and databases cannot decide any more."""
     swarm.wait_until_well(120)
     with Ordering(swarm, tmp_path, "two lost") as ordering:
         for machine in MACHINES[1:]:

@@ -61,3 +61,15 @@ def test_the_history_marks_what_runs(operator: Operator, node: Node) -> None:
     current = [line for line in output.splitlines() if line.startswith("* ") and "billing-app:" in line]
     assert len(current) == 1
     assert node.inspect("billing-app")["billing-app"]["Config"]["Image"] in current[0]
+
+
+@pytest.mark.quick
+def test_check_mode_says_what_an_operation_would_do(operator: Operator, node: Node) -> None:
+    before = node.run("docker ps --all --quiet")
+    result = operator.run("ansible/scale.yml", "--check", operate_service="inventory-app", operate_replicas=2)
+    assert "inventory-app would have 2 containers" in result.text
+    history = operator.run(
+        "ansible/history.yml", "--check", answer_only=True, operate_service="inventory-app"
+    ).output
+    assert "* inventory-app:" in history
+    assert node.run("docker ps --all --quiet") == before

@@ -64,6 +64,20 @@ def test_a_variable_that_nothing_reads_is_refused_before_a_machine_is_asked(inve
     refused(done, "SERVICE (operate_service) is given, and empty")
 
 
+def test_a_swarm_needs_its_first_machine_for_what_that_one_knows(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts"
+    inventory.write_text(INVENTORY.replace("nowhere", "first") + INVENTORY.replace("nowhere", "second"))
+    question = ("-i", inventory, "ansible/history.yml", "-e", "operate_service=inventory-app")
+    swarm = ("-e", "platform_engine=swarm")
+    refused(run(*question, *swarm, "--limit", "second"), "first knows what was deployed on the Swarm")
+    refused(
+        run(*question, *swarm, "-e", "operate_service=rabbitmq"), "rabbitmq is a cluster of one container"
+    )
+    # Machines that are platforms of their own are asked.
+    for arguments in ((*swarm,), ("--limit", "second")):
+        assert "UNREACHABLE second" in run(*question, *arguments).stdout
+
+
 def test_of_a_failed_loop_only_the_cause_is_shown(tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text(

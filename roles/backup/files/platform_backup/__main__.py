@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         else:
             command.add_argument("--database", action="append", default=[])
             command.add_argument(
-                "--beside", choices=restore.BESIDE, default="server", help="what was made to be filled"
+                "--beside", choices=restore.BESIDE, required=True, help="what was made to be filled"
             )
             command.add_argument("directory", type=Path)
     watch = add(

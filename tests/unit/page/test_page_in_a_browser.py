@@ -392,13 +392,16 @@ def test_orders_move_along_the_lines(open_page: Any, platform: Platform) -> None
     expect(page.locator(".dot.order").first).to_be_visible()
 
 
-def test_it_is_painted_within_a_second(open_page: Any) -> None:
+def test_painting_waits_for_three_small_stylesheets_alone(open_page: Any) -> None:
     page = open_page()
     page.wait_for_selector("#box-rabbitmq")
-    painted = page.evaluate(
-        "performance.getEntriesByName('first-contentful-paint').map((entry) => entry.startTime)[0]"
+    blocking = page.evaluate(
+        """performance.getEntriesByType("resource")
+            .filter((entry) => entry.renderBlockingStatus === "blocking")
+            .map((entry) => [entry.name.split("/").at(-1), entry.decodedBodySize])"""
     )
-    assert painted < 1000
+    assert {name for name, _ in blocking} == {"base.css", "map.css", "shop.css"}
+    assert sum(size for _, size in blocking) < 20_000
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from uuid import uuid4
 
 import pytest
 import requests
@@ -35,6 +36,21 @@ def test_each_gateway_serves_what_another_took(env: Mapping[str, str]) -> None:
         assert movie.json()["title"] == "On three machines"
     url = f"{address(MACHINES[0])}/api/movies/{made['id']}"
     assert requests.delete(url, headers=headers, timeout=10).status_code == 200
+
+
+@pytest.mark.usefixtures("swarm")
+def test_a_key_stands_for_one_order_at_all_gateways(env: Mapping[str, str]) -> None:
+    headers = {"Idempotency-Key": str(uuid4())}
+    if env.get("API_TOKEN"):
+        headers["Authorization"] = f"Bearer {env['API_TOKEN']}"
+    order = {"user_id": "swarm", "number_of_items": 1, "total_amount": "1"}
+    gateways = [f"{address(machine)}/api/billing" for machine in MACHINES]
+    same = [requests.post(gateway, json=order, headers=headers, timeout=10) for gateway in gateways]
+    assert [answer.status_code for answer in same] == [200] * len(MACHINES)
+    assert len({answer.json()["order_id"] for answer in same}) == 1
+    for gateway in gateways:
+        other = requests.post(gateway, json={**order, "number_of_items": 2}, headers=headers, timeout=10)
+        assert other.status_code == 422
 
 
 def test_only_the_gateway_publishes_a_port(swarm: Swarm) -> None:

@@ -12,10 +12,11 @@ from api_gateway_app import health
 from api_gateway_app.billing import make_billing_blueprint
 from api_gateway_app.docs import make_docs_blueprint
 from api_gateway_app.large_bodies import init_large_bodies
-from api_gateway_app.orders.desk import KEY_LIFETIME_SECONDS, OrderDesk
+from api_gateway_app.orders.desk import OrderDesk
 from api_gateway_app.orders.forwarder import Forwarder
 from api_gateway_app.orders.lease import Lease
 from api_gateway_app.orders.publisher import Publisher
+from api_gateway_app.orders.shared_keys import SharedKeys
 from api_gateway_app.orders.store import OrderStore, StoreLimits
 from api_gateway_app.page.routes import make_page_blueprint
 from api_gateway_app.proxy_control import ProxyControl
@@ -23,6 +24,7 @@ from api_gateway_app.proxy_paths import paths
 from api_gateway_app.settings import Settings
 from platform_common.app import make_app
 from platform_common.health import OUTER_CHECK_SECONDS
+from platform_common.orders import KEY_LIFETIME_SECONDS
 
 # Missed heartbeats end the connection to a broker that stands still, even when nothing is published.
 HEARTBEAT_SECONDS: Final = 10
@@ -57,7 +59,9 @@ def create_app(settings: Settings) -> Flask:
     # The proxy writes a line for each request.
     logging.getLogger("access").setLevel(logging.WARNING)
     init_large_bodies(app)
-    app.register_blueprint(make_billing_blueprint(OrderDesk(publisher, store, keeps=settings.keep_orders)))
+    keys = SharedKeys(paths().billing) if settings.shared_idempotency_keys else None
+    desk = OrderDesk(publisher, store, keeps=settings.keep_orders, shared_keys=keys)
+    app.register_blueprint(make_billing_blueprint(desk))
     app.register_blueprint(make_docs_blueprint(is_home=not settings.page))
     if settings.page:
         app.register_blueprint(make_page_blueprint())

@@ -19,6 +19,10 @@ ORDERS_FORWARDED: Final = Counter("orders_forwarded_total", "Stored orders that 
 ORDERS_REFUSED: Final = Counter(
     "orders_refused_total", "Orders answered with 503: they could be kept nowhere."
 )
+KEYS_DECIDED_ALONE: Final = Counter(
+    "idempotency_keys_decided_alone_total",
+    "Idempotency keys compared at this gateway alone, because billing-app did not answer.",
+)
 STORE_DEPTH: Final = Gauge("order_store_depth", "Orders on disk.", multiprocess_mode="mostrecent")
 STORE_AGE: Final = Gauge(
     "order_store_oldest_age_seconds", "Age of the oldest order on disk.", multiprocess_mode="mostrecent"

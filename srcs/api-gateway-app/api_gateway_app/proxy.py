@@ -106,6 +106,8 @@ def _options(settings: Settings) -> dict[str, str]:
         options["RATE_LIMIT"] = str(settings.rate_limit)
     if settings.cors_origins:
         options["CORS_ORIGINS"] = " ".join(settings.cors_origins)
+    if settings.shared_idempotency_keys:
+        options["BILLING_SOCKET"] = str(paths().billing)
     if settings.page:
         options["FEED_SOCKET"] = str(paths().feed)
     return options

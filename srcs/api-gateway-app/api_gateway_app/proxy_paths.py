@@ -24,6 +24,11 @@ class Paths:
         return self.directory / "proxy.sock"
 
     @property
+    def billing(self) -> Path:
+        """The socket where HAProxy takes requests of the application for billing-app."""
+        return self.directory / "billing.sock"
+
+    @property
     def feed(self) -> Path:
         """The socket where the page's feed is served."""
         return self.directory / "feed.sock"

@@ -33,6 +33,7 @@ class Settings:
         orders_directory: volume for orders that the broker has not confirmed.
         orders_maximum_bytes: how large the file of those orders may become.
         keep_orders: whether an order that the broker has not confirmed is kept there; else it is refused.
+        shared_idempotency_keys: whether billing-app compares idempotency keys, for several gateways.
         access_log_directory: volume for the access log.
         access_log_file_bytes: size at which a file of the access log is full.
         access_log_files: how many files are kept, the current one included.
@@ -55,6 +56,7 @@ class Settings:
     orders_directory: Path
     orders_maximum_bytes: int
     keep_orders: bool
+    shared_idempotency_keys: bool
     access_log_directory: Path
     access_log_file_bytes: int
     access_log_files: int
@@ -86,6 +88,7 @@ class Settings:
             orders_directory=env.directory("ORDERS_DIRECTORY", "/var/lib/api-gateway-orders", writable=True),
             orders_maximum_bytes=env.integer("ORDERS_MAXIMUM_BYTES", 1 << 30, 1 << 16),
             keep_orders=env.boolean("KEEP_ORDERS", True),
+            shared_idempotency_keys=env.boolean("SHARED_IDEMPOTENCY_KEYS", False),
             access_log_directory=env.directory("ACCESS_LOG_DIRECTORY", "/var/log/api-gateway", writable=True),
             access_log_file_bytes=env.integer("ACCESS_LOG_FILE_BYTES", 10_000_000, 1000),
             access_log_files=env.integer("ACCESS_LOG_FILES", 5, 1, 1000),

@@ -8,6 +8,7 @@ from functools import partial
 from flask import Flask
 
 from billing_app.broker_check import check_broker
+from billing_app.idempotency_keys import IdempotencyKeys, make_idempotency_keys_blueprint
 from billing_app.orders import make_orders_blueprint
 from billing_app.repository import Orders
 from billing_app.settings import Settings
@@ -43,4 +44,5 @@ def create_app(settings: Settings, consumer: ConsumerState) -> Flask:
     app = make_app(__name__, settings=base, checks=checks)
     init_database_problems(app)
     app.register_blueprint(make_orders_blueprint(orders))
+    app.register_blueprint(make_idempotency_keys_blueprint(IdempotencyKeys(engine)))
     return app

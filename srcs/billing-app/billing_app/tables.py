@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Numeric, Table, Text, Uuid, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
 
 metadata = MetaData()
 
@@ -17,5 +29,18 @@ orders = Table(
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
+# Both are digests: nothing is known of a client's key or order from here.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("claimed_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
+)
+
 # What the app's account may do, by way of its group; granted after each run of the migrations.
-GRANTS = ("GRANT USAGE ON SCHEMA public TO app", "GRANT SELECT, INSERT ON orders TO app")
+GRANTS = (
+    "GRANT USAGE ON SCHEMA public TO app",
+    "GRANT SELECT, INSERT ON orders TO app",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO app",
+)

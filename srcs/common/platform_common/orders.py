@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from platform_common.validation import bad_request, check_text, validate
 
+# How long an idempotency key stands for the order that came with it first.
+KEY_LIFETIME_SECONDS: Final = 24 * 60 * 60.0
 MAXIMUM_ITEMS: Final = 2**31 - 1
 MAXIMUM_AMOUNT: Final = Decimal("9999999999.99")
 MAXIMUM_ID: Final = 2**63 - 1

@@ -12,11 +12,11 @@ from api_gateway_app.metrics import ORDERS_PUBLISHED, ORDERS_REFUSED, ORDERS_STO
 from api_gateway_app.orders.delivery import Outcome
 from api_gateway_app.orders.message import OrderMessage
 from api_gateway_app.orders.publisher import Publisher
+from api_gateway_app.orders.shared_keys import SharedKeys
 from api_gateway_app.orders.store import OrderStore, StoreUnavailable
-from platform_common.orders import Order, order_body
+from platform_common.orders import KEY_LIFETIME_SECONDS, Order, order_body
 from platform_common.problems import Problem
 
-KEY_LIFETIME_SECONDS: Final = 24 * 60 * 60.0
 RETRY_SECONDS: Final = 5
 # Of the ids of orders with an idempotency key; chosen at random, once.
 _NAMESPACE: Final = uuid.UUID("2f0b5d0c-6c1e-4f5e-9a39-8f1f3c1d7a52")
@@ -38,12 +38,21 @@ class OrderDesk:
         publisher: the way to the broker.
         store: our disk.
         keeps: whether an order that the broker does not confirm is kept in the store, instead of refused.
+        shared_keys: the idempotency keys of all gateways; None where this is the only one.
     """
 
-    def __init__(self, publisher: Publisher, store: OrderStore, *, keeps: bool = True) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        store: OrderStore,
+        *,
+        keeps: bool = True,
+        shared_keys: SharedKeys | None = None,
+    ) -> None:
         self._publisher = publisher
         self._store = store
         self._keeps = keeps
+        self._shared_keys = shared_keys
 
     def accept(self, order: Order, *, idempotency_key: str | None, request_id: str) -> AcceptedOrder:
         """Keep `order`.
@@ -51,7 +60,7 @@ class OrderDesk:
         Args:
             order: what was ordered.
             idempotency_key: the same order of the same user with the same key is one order, at whichever
-                gateway; another order with that key is refused for 24 hours, at this gateway.
+                gateway; another order with that key is refused for 24 hours.
             request_id: X-Request-ID of the call.
 
         Raises:
@@ -77,19 +86,17 @@ class OrderDesk:
             return str(uuid.uuid4())
         key = _digest_of_key(order.user_id, idempotency_key)
         content = hashlib.sha256(order.canonical_bytes()).digest()
-        # The id follows from user, key and order, so that it is the same at every gateway. The record is
-        # for another order under the same key; SQLite decides which came first, over all workers.
+        # The id follows from user, key and order, so that it is the same at every gateway. The records are
+        # for another order under the same key: billing-app's, if there are several gateways and it answers,
+        # then our own; SQLite decides which came first, over all workers.
         # Each of them then publishes the order itself, under that id: nobody answers 200 for an
         # order that only another, who may die, has in hand. billing-app stores one of them.
         order_id = str(uuid.uuid5(_NAMESPACE, (key + content).hex()))
+        if self._shared_keys is not None and self._shared_keys.claim(key, content) not in {content, None}:
+            raise _another_order()
         claim = self._store.claim(key, content, order_id, lifetime_seconds=KEY_LIFETIME_SECONDS)
         if claim.content != content:
-            raise Problem(
-                422,
-                "Unprocessable Content",
-                "This Idempotency-Key came with another order before. "
-                "Send that order again as it was, or use a new key for a new order.",
-            )
+            raise _another_order()
         return claim.order_id
 
     def _keep(self, message: OrderMessage) -> bool:
@@ -103,6 +110,15 @@ class OrderDesk:
         self._store.keep(message)
         ORDERS_STORED.inc()
         return True
+
+
+def _another_order() -> Problem:
+    return Problem(
+        422,
+        "Unprocessable Content",
+        "This Idempotency-Key came with another order before. "
+        "Send that order again as it was, or use a new key for a new order.",
+    )
 
 
 def _digest_of_key(user_id: str, key: str) -> bytes:

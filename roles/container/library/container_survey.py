@@ -15,6 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.facts.system.distribution import DistributionFactCollector
+from ansible.module_utils.facts.system.dns import DnsFactCollector
+from ansible.module_utils.facts.system.service_mgr import ServiceMgrFactCollector
 
 DOCUMENTATION = """
 module: container_survey
@@ -24,6 +27,7 @@ description:
   - Lists what the Docker Engine has, hashes the files that containers mount, and asks the containers that
     have the label C(play-with-containers.question) about what is inside them.
   - A machine without an engine that answers has nothing. Changes nothing.
+  - Gathers the facts of Ansible that the roles need, too, since C(setup) would take as long as all of this.
 options:
   paths:
     description: Files, and directories with all that is below them, to hash; what does not exist is left out.
@@ -38,6 +42,10 @@ options:
 """
 
 RETURN = """
+ansible_facts:
+  description: Those about the distribution, C(service_mgr) and C(dns), as C(setup) gathers them.
+  returned: success
+  type: dict
 survey:
   description:
     - C(engine), empty, or why the Docker Engine or the modules that talk to it cannot be used.
@@ -222,6 +230,13 @@ def slowness() -> int:
     return max(1, int(best / USUAL_SECONDS))
 
 
+def facts(module: AnsibleModule) -> dict[str, Any]:
+    """Return the facts that the roles need."""
+    found = DistributionFactCollector().collect(module)
+    known = {"ansible_system": "Linux", "ansible_distribution": found["distribution"]}
+    return {**found, **ServiceMgrFactCollector().collect(module, known), **DnsFactCollector().collect(module)}
+
+
 def text(path: str) -> str:
     """Return the content of a file."""
     with open(path, encoding="utf-8") as file:
@@ -258,7 +273,7 @@ def main() -> None:
         survey.update(engine_survey(ANSWER_SECONDS * survey["slowness"]))
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         survey["engine"] = str(error)
-    module.exit_json(changed=False, survey=survey)
+    module.exit_json(changed=False, ansible_facts=facts(module), survey=survey)
 
 
 if __name__ == "__main__":

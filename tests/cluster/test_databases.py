@@ -126,7 +126,7 @@ def test_a_new_version_replaces_one_server_after_the_other(
     swarm.wait_until_well(120)
     sources = copy_of_sources(tmp_path)
     append(sources, "postgres/postgresql.conf", f"# version {uuid.uuid4()}")
-    append(sources, "etcd/healthcheck", f"# version {uuid.uuid4()}")
+    append(sources, "etcd/ask", f"# version {uuid.uuid4()}")
     containers = [(name, machine) for name in (STORE, *DATABASES) for machine in MACHINES]
     before = {container: swarm.made(*container) for container in containers}
     with Ordering(swarm, tmp_path, "new databases") as ordering, ReadLoad(next_gateway()) as load:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import time
 from itertools import product
 from pathlib import Path
@@ -18,6 +20,9 @@ STORING_SECONDS = 5
 ADDRESSES = {machine: f"10.205.0.{number}" for number, machine in enumerate(MACHINES, start=11)}
 
 
+IN_TURN = list(product(MACHINES, ["killed", "frozen", "cut off", "restarted"]))
+# `make test-cluster LOSSES=17` has so many more.
+AT_RANDOM = random.choices(IN_TURN, k=int(os.environ.get("LOSSES") or 0))  # noqa: S311
 # What docs/swarm.md says of maintenance.
 EMPTY = {
     "before": "docker node update --availability drain {machine} && docker stop {containers}",
@@ -48,10 +53,7 @@ def bring_back(machine: str, how: str) -> None:
         outside({"frozen": "unpause"}.get(how, "start"), machine)
 
 
-@pytest.mark.parametrize(
-    ("machine", "how"),
-    [*product(MACHINES, ["killed", "frozen", "cut off", "restarted"]), (MACHINES[1], "emptied")],
-)
+@pytest.mark.parametrize(("machine", "how"), [*IN_TURN, (MACHINES[1], "emptied"), *AT_RANDOM])
 def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: str, how: str) -> None:
     swarm.wait_until_well(120)
     other = next(name for name in MACHINES if name != machine)

@@ -117,7 +117,7 @@ test-servers: test-environment ## several servers by SSH, each reached in anothe
 	molecule test --no-command-borders --scenario-name servers
 
 .PHONY: test-cluster
-test-cluster: test-environment ## three machines as one platform, on a Docker Swarm (docs/swarm.md) [LOSSES=17 more machines are lost, at random] [DEBIAN_MIRROR=URL]
+test-cluster: test-environment ## three machines as one platform, on a Docker Swarm (docs/swarm.md) [LOSSES=17 loses 17 more machines, chosen at random] [DEBIAN_MIRROR=URL]
 	molecule test --no-command-borders --scenario-name cluster
 
 .PHONY: test-bundle

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.cluster.swarm import Swarm
+from testinfra import get_host
+from tests.cluster.swarm import MACHINES, Swarm
+from tests.node.node import Node
 from tests.operations.operator import Operator
 
 
@@ -11,6 +13,12 @@ from tests.operations.operator import Operator
 def operator() -> Operator:
     """Who runs the playbooks. The inventory says all there is to say."""
     return Operator(env_file=None)
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """The first of the machines."""
+    return Node(get_host(f"docker://{MACHINES[0]}"))
 
 
 @pytest.fixture(scope="session")

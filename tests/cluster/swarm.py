@@ -40,6 +40,14 @@ def next_gateway() -> Callable[[], str]:
     return lambda: address(next(machines))
 
 
+def _told(ask: Callable[[], str]) -> str:
+    """Give what was asked for, or why a machine could not say it."""
+    try:
+        return ask()
+    except (requests.RequestException, subprocess.CalledProcessError, ValueError, KeyError) as error:
+        return f"{type(error).__name__}: {getattr(error, 'stderr', error)}"
+
+
 class Swarm:
     """The machines, and the first one's platform, where it is all the same which.
 
@@ -102,10 +110,7 @@ class Swarm:
 
     def unwell(self) -> str:
         """Say what is not as it should be; nothing if all is well."""
-        try:
-            return next(self._problems(), "")
-        except (requests.RequestException, subprocess.CalledProcessError, ValueError) as error:
-            return f"{type(error).__name__}: {getattr(error, 'stderr', error)}"
+        return _told(lambda: next(self._problems(), ""))
 
     def _problems(self) -> Iterator[str]:
         states = self.run("docker node ls --format '{{ .Hostname }} {{ .Status }} {{ .ManagerStatus }}'")
@@ -144,15 +149,18 @@ class Swarm:
         answer = requests.get(f"{address(machine)}/health/ready", timeout=5).json()
         return int(answer["dependencies"]["order-store"]["depth"])
 
+    def queued(self) -> int:
+        """How many orders wait in the queue. (The management page may have no number after a cut.)"""
+        command = f"docker exec {BROKER} rabbitmqctl --quiet --formatter json list_queues name messages"
+        queues = {queue["name"]: queue["messages"] for queue in json.loads(self.run(command))}
+        return int(queues["billing_queue"])
+
     def wait_until_stored(self, seconds: float) -> None:
         """Wait until no order is on the way any more."""
 
         def on_the_way() -> str:
             # A machine that comes back may yet have its tasks started anew.
-            return (
-                self.unwell()
-                or f"{self.kept()} kept, {self.first.page().messages('billing_queue')} in the queue"
-            )
+            return self.unwell() or _told(lambda: f"{self.kept()} kept, {self.queued()} in the queue")
 
         readings: list[str] = []
 

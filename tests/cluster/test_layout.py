@@ -38,8 +38,8 @@ def test_each_gateway_serves_what_another_took(env: Mapping[str, str]) -> None:
     assert requests.delete(url, headers=headers, timeout=10).status_code == 200
 
 
-@pytest.mark.usefixtures("swarm")
-def test_a_key_stands_for_one_order_at_all_gateways(env: Mapping[str, str]) -> None:
+def test_a_key_stands_for_one_order_at_all_gateways(swarm: Swarm, env: Mapping[str, str]) -> None:
+    swarm.wait_until_well(120)
     headers = {"Idempotency-Key": str(uuid4())}
     if env.get("API_TOKEN"):
         headers["Authorization"] = f"Bearer {env['API_TOKEN']}"

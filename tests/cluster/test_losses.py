@@ -21,7 +21,7 @@ ADDRESSES = {machine: f"10.205.0.{number}" for number, machine in enumerate(MACH
 
 
 IN_TURN = list(product(MACHINES, ["killed", "frozen", "cut off", "restarted"]))
-# `make test-cluster LOSSES=17` has so many more.
+# `make test-cluster LOSSES=17` loses 17 more machines.
 AT_RANDOM = random.choices(IN_TURN, k=int(os.environ.get("LOSSES") or 0))  # noqa: S311
 # What docs/swarm.md says of maintenance.
 EMPTY = {
@@ -58,8 +58,8 @@ def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: st
     swarm.wait_until_well(120)
     other = next(name for name in MACHINES if name != machine)
     with Ordering(swarm, tmp_path, f"{how} {machine[-1]}") as ordering:
-        lose(machine, how)
         try:
+            lose(machine, how)
             time.sleep(LOST_SECONDS)
             before = ordering.stored(other)
             time.sleep(STORING_SECONDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +23,11 @@ from tests.cluster.swarm import (
 )
 from tests.cluster.test_updates import image
 from tests.library.api import Api
+from tests.library.settings import Secrets
 from tests.library.support import wait_until
+from tests.node.node import Node
 from tests.operations.operator import Operator, append, copy_of_sources
-from tests.operations.test_passwords import DATABASE_ACCOUNTS, is_password
+from tests.operations.test_passwords import accounts_let_in, is_password
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -109,43 +110,32 @@ def test_an_app_goes_back_to_the_version_before_and_forward_again(
     operator.refused("ansible/rollback.yml", "is a cluster of one container", operate_service=DATABASES[0])
 
 
-def accounts_let_in(swarm: Swarm, env: Mapping[str, str]) -> set[bool]:
-    """Try the password of each account of the databases, over the network as an app does."""
-    answers = [
-        swarm.run(
-            f"docker exec --env PGPASSWORD={env[f'{prefix}_PASSWORD']} {container} psql -h {container} "
-            f"-p {env['DB_PORT']} -U {env[f'{prefix}_USER']} -d {database} -c 'SELECT 1' 2>&1 || true"
-        )
-        for container, prefix, database in DATABASE_ACCOUNTS
-    ]
-    assert all("(1 row)" in answer or "password authentication failed" in answer for answer in answers)
-    return {"(1 row)" in answer for answer in answers}
-
-
 def test_every_password_is_changed_and_no_order_lost(
-    swarm: Swarm, operator: Operator, env: Mapping[str, str], tmp_path: Path
+    swarm: Swarm, operator: Operator, node: Node, env: Secrets, tmp_path: Path
 ) -> None:
     swarm.wait_until_well(120)
     # That of the brokers and etcd among themselves is another matter (test_brokers.py).
-    changed = {
-        key: value[::-1] + "-new" if is_password(key) and key != "CLUSTER_PASSWORD" else value
-        for key, value in env.items()
-    }
+    changed = Secrets(
+        {
+            key: value[::-1] + "-new" if is_password(key) and key != "CLUSTER_PASSWORD" else value
+            for key, value in env.items()
+        }
+    )
     other = tmp_path / ".env"
     other.write_text("".join(f"{key}={value}\n" for key, value in changed.items()))
     other.chmod(0o600)
-    assert accounts_let_in(swarm, env) == {True}
+    assert set(accounts_let_in(node, env).values()) == {True}
     try:
         with Ordering(swarm, tmp_path, "passwords") as ordering:
             operator.run("site.yml", platform_env_file=str(other))
             swarm.wait_until_well(120)
-        assert accounts_let_in(swarm, changed) == {True}
-        assert accounts_let_in(swarm, env) == {False}
+        assert set(accounts_let_in(node, changed).values()) == {True}
+        assert set(accounts_let_in(node, env).values()) == {False}
         assert operator.run("site.yml", platform_env_file=str(other)).changes == []
     finally:
         operator.run("site.yml")
     print(f"passwords: {dict(ordering.count())}")
-    assert accounts_let_in(swarm, env) == {True}
+    assert set(accounts_let_in(node, env).values()) == {True}
 
 
 def test_dead_letters_are_listed(operator: Operator) -> None:

@@ -8,7 +8,7 @@ import pytest
 import requests
 from tests.library.api import Api
 from tests.library.loads import Load
-from tests.library.settings import ENV_FILE, MANAGEMENT_URL, Secrets
+from tests.library.settings import ENV_FILE, Secrets, management_url
 from tests.node.node import Node
 from tests.operations.operator import Operator
 
@@ -64,7 +64,7 @@ def accounts_let_in(node: Node, env: Secrets) -> dict[str, bool]:
         let_in[f"{prefix} at {container}"] = "(1 row)" in answer
     for user_key, password_key in BROKER_ACCOUNTS.items():
         account = (env[user_key], env[password_key])
-        page = requests.get(f"{MANAGEMENT_URL}/api/whoami", auth=account, timeout=30)
+        page = requests.get(f"{management_url()}/api/whoami", auth=account, timeout=30)
         # With this reason, 401 is the page's answer to the right password of an app.
         let_in[f"{user_key} at the broker"] = page.ok or "Not management user" in page.text
     return let_in

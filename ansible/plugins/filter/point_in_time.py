@@ -10,6 +10,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+NOT_FILLED_BY_USERS = {"public.alembic_version", "public.idempotency_keys"}
+
 
 def archive_is_of_the_server(document: Mapping[str, Any]) -> bool:
     """Say whether an archive holds the data that its server serves; an empty one is anybody's.
@@ -160,7 +162,7 @@ def rows_compared(served: Mapping[str, Any], restored: Mapping[str, Any]) -> str
         f"{table.removeprefix('public.')}: {_rows(served['rows'].get(table, 0))} before, "
         f"{restored['rows'].get(table, 0)} after"
         for table in sorted(tables)
-        if table != "public.alembic_version"
+        if table not in NOT_FILLED_BY_USERS
     )
     for table, later in sorted(served["later"].items()):
         name = table.removeprefix("public.")

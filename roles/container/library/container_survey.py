@@ -27,7 +27,7 @@ description:
   - Lists what the Docker Engine has, hashes the files that containers mount, and asks the containers that
     have the label C(play-with-containers.question) about what is inside them.
   - A machine without an engine that answers has nothing. Changes nothing.
-  - Gathers the facts of Ansible that the roles need, too, since C(setup) would take as long as all of this.
+  - Gathers the facts of Ansible that the roles need, too: a task of C(setup) would take as long again.
 options:
   paths:
     description: Files, and directories with all that is below them, to hash; what does not exist is left out.
@@ -234,7 +234,8 @@ def facts(module: AnsibleModule) -> dict[str, Any]:
     """Return the facts that the roles need."""
     found = DistributionFactCollector().collect(module)
     known = {"ansible_system": "Linux", "ansible_distribution": found["distribution"]}
-    return {**found, **ServiceMgrFactCollector().collect(module, known), **DnsFactCollector().collect(module)}
+    found |= ServiceMgrFactCollector().collect(module, known) | DnsFactCollector().collect(module)
+    return {f"ansible_{name}": value for name, value in found.items()}
 
 
 def text(path: str) -> str:

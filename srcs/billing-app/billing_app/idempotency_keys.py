@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify
 from sqlalchemy import Engine, text
 
 from billing_app.tables import idempotency_keys
+from platform_common.database import retry_once
 from platform_common.orders import KEY_LIFETIME_SECONDS
 from platform_common.problems import Problem
 from platform_common.repository import Repository
@@ -39,6 +40,7 @@ class IdempotencyKeys(Repository):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine, idempotency_keys)
 
+    @retry_once
     def claim(self, key: bytes, content: bytes) -> bytes:
         """Record that `key` stands for the order with this content, unless it stands for another.
 

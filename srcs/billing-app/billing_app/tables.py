@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -35,7 +36,8 @@ idempotency_keys = Table(
     metadata,
     Column("key", LargeBinary, primary_key=True),
     Column("content", LargeBinary, nullable=False),
-    Column("claimed_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
+    Column("claimed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("idempotency_keys_claimed_at", "claimed_at"),
 )
 
 # What the app's account may do, by way of its group; granted after each run of the migrations.

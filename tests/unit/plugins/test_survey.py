@@ -52,6 +52,18 @@ def put(docker: Path, *containers: dict[str, Any]) -> None:
     (docker / f"inspect-{identities[0]}").write_text(json.dumps(containers))
 
 
+def test_the_facts_are_those_that_roles_ask_for() -> None:
+    module = SimpleNamespace(
+        get_bin_path=lambda *_, **__: None, run_command=lambda *_, **__: (1, "", ""), params={}
+    )
+    found = survey.facts(module)
+    assert {f"ansible_{name}" for name in ("distribution", "distribution_major_version", "service_mgr")} <= {
+        name for name, value in found.items() if value
+    }
+    assert "ansible_distribution_version" in found
+    assert isinstance(found["ansible_dns"], dict)
+
+
 def test_an_engine_without_containers_has_images_networks_and_a_directory(docker: Path) -> None:
     assert survey.engine_survey() == {
         "images": {"a:1": "sha256:1"},

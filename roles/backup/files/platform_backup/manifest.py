@@ -12,6 +12,7 @@ from platform_backup.problem import BackupProblem
 
 FORMAT: Final = 1
 NAME: Final = "manifest.json"
+NOT_FILLED_BY_USERS: Final = frozenset({"public.alembic_version", "public.idempotency_keys"})
 _CHUNK_BYTES: Final = 1 << 20
 
 
@@ -47,7 +48,7 @@ class DatabaseDump(StoredFile):
     @property
     def table_rows(self) -> dict[str, int]:
         """The rows of the tables that users fill."""
-        return {table: rows for table, rows in self.rows.items() if table != "public.alembic_version"}
+        return {table: rows for table, rows in self.rows.items() if table not in NOT_FILLED_BY_USERS}
 
 
 @dataclass(frozen=True)

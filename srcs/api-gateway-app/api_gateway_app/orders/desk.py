@@ -87,12 +87,16 @@ class OrderDesk:
         key = _digest_of_key(order.user_id, idempotency_key)
         content = hashlib.sha256(order.canonical_bytes()).digest()
         # The id follows from user, key and order, so that it is the same at every gateway. The records are
-        # for another order under the same key: billing-app's, if there are several gateways and it answers,
-        # then our own; SQLite decides which came first, over all workers.
+        # for another order under the same key: our own, in which SQLite decides over all workers which came
+        # first, and for what it does not know yet, billing-app's of all gateways.
         # Each of them then publishes the order itself, under that id: nobody answers 200 for an
         # order that only another, who may die, has in hand. billing-app stores one of them.
         order_id = str(uuid.uuid5(_NAMESPACE, (key + content).hex()))
-        if self._shared_keys is not None and self._shared_keys.claim(key, content) not in {content, None}:
+        if (
+            self._shared_keys is not None
+            and not self._store.is_claimed(key, lifetime_seconds=KEY_LIFETIME_SECONDS)
+            and self._shared_keys.claim(key, content) not in {content, None}
+        ):
             raise _another_order()
         claim = self._store.claim(key, content, order_id, lifetime_seconds=KEY_LIFETIME_SECONDS)
         if claim.content != content:

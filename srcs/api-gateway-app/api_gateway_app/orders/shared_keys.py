@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
 from api_gateway_app.metrics import KEYS_DECIDED_ALONE
+from platform_common.request_context import REQUEST_ID_HEADER, request_id_var
 
-# A database that hangs is not waited for: the proxy leaves a billing-app out that is not ready.
 ANSWER_SECONDS: Final = 3.0
+# After no answer has come for so long, nobody else waits for one for so long: an order without a key needs
+# the threads. Meanwhile the proxy finds out, and leaves a billing-app out that is not ready.
+PAUSE_SECONDS: Final = 3.0
 _logger = logging.getLogger(__name__)
 
 
@@ -25,6 +29,7 @@ class SharedKeys:
 
     def __init__(self, proxy: Path) -> None:
         self._proxy = proxy
+        self._paused_until = 0.0
 
     def claim(self, key: bytes, content: bytes) -> bytes | None:
         """Record that `key` stands for the order with this content, unless it stands for another.
@@ -37,22 +42,33 @@ class SharedKeys:
             The content that holds: this one, or the one that came first at any gateway. None where
             billing-app cannot say: orders are accepted without it, so the caller decides alone.
         """
+        try:
+            if time.monotonic() < self._paused_until:
+                raise TimeoutError("it did not answer a moment ago")
+            return self._ask(key, content)
+        except (OSError, HTTPException, ValueError, KeyError) as error:
+            KEYS_DECIDED_ALONE.inc()
+            _logger.warning("An idempotency key was compared at this gateway alone: %s", error)
+            return None
+
+    def _ask(self, key: bytes, content: bytes) -> bytes:
         connection = _UnixConnection(self._proxy)
         try:
-            connection.request("PUT", f"/idempotency-keys/{key.hex()}/{content.hex()}")
+            connection.request(
+                "PUT",
+                f"/idempotency-keys/{key.hex()}/{content.hex()}",
+                headers={REQUEST_ID_HEADER: request_id_var.get()},
+            )
             answer = connection.getresponse()
             body = answer.read()
-        except (OSError, HTTPException) as error:
-            reason = f"no answer ({error})"
-        else:
-            if answer.status == 200:
-                return bytes.fromhex(json.loads(body)["content"])
-            reason = f"status {answer.status}"
+        except TimeoutError as error:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            raise TimeoutError(f"billing-app gave no answer within {ANSWER_SECONDS:.0f} s") from error
         finally:
             connection.close()
-        KEYS_DECIDED_ALONE.inc()
-        _logger.warning("An idempotency key was compared at this gateway alone: billing-app gave %s", reason)
-        return None
+        if answer.status != 200:
+            raise HTTPException(f"billing-app gave status {answer.status}")
+        return bytes.fromhex(json.loads(body)["content"])
 
 
 class _UnixConnection(HTTPConnection):

@@ -188,6 +188,20 @@ class OrderStore:
 
         return self._write(insert)
 
+    def is_claimed(self, key: bytes, *, lifetime_seconds: float) -> bool:
+        """Say whether `key` stands for an order.
+
+        Args:
+            key: as for `claim`.
+            lifetime_seconds: as for `claim`.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        after = self._clock() - lifetime_seconds
+        query = "SELECT 1 FROM idempotency_keys WHERE key = ? AND claimed_at > ?"
+        return self._read(query, key, after) != []
+
     def drop_claims(self, *, lifetime_seconds: float, limit: int = CLAIMS_AT_ONCE) -> int:
         """Forget up to `limit` claims that are older than `lifetime_seconds`; return how many."""
         before = self._clock() - lifetime_seconds

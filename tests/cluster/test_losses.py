@@ -25,8 +25,9 @@ IN_TURN = list(product(MACHINES, ["killed", "frozen", "cut off", "restarted"]))
 AT_RANDOM = random.choices(IN_TURN, k=int(os.environ.get("LOSSES") or 0))  # noqa: S311
 # What docs/swarm.md says of maintenance.
 EMPTY = {
-    "before": "docker node update --availability drain {machine} && docker stop {containers}",
-    "after": "docker start {containers} && docker node update --availability active {machine}",
+    "before": "docker stop {containers} && docker node update --availability drain {machine}",
+    # What the network has not reached yet is started later (roles/swarm).
+    "after": "docker node update --availability active {machine} && (docker start {containers} || true)",
 }
 
 

@@ -91,6 +91,13 @@ class Platform:
         self.inventory.stop()
 
 
+def make_billing_app(directory: Path, orders: Database, broker: Broker) -> App:
+    """Return billing-app, with its accounts of the database and the broker; not started yet."""
+    secret = Path(orders.app["SECRETS_DIRECTORY"]) / "rabbitmq_password"
+    secret.write_text(broker.passwords["billing-app"])
+    return App("billing_app", directory, {**orders.app, **broker.variables})
+
+
 def start_platform(
     directory: Path, movies: Database, orders: Database, broker: Broker, variables: Mapping[str, str]
 ) -> Platform:
@@ -103,10 +110,8 @@ def start_platform(
         broker: with the platform's topology.
         variables: what the gateway is told beside the usual.
     """
-    secret = Path(orders.app["SECRETS_DIRECTORY"]) / "rabbitmq_password"
-    secret.write_text(broker.passwords["billing-app"])
     inventory = App("inventory_app", directory / "inventory", movies.app)
-    billing = App("billing_app", directory / "billing", {**orders.app, **broker.variables})
+    billing = make_billing_app(directory / "billing", orders, broker)
     gateway = Gateway(
         directory,
         broker.server,

@@ -14,7 +14,7 @@ import pytest
 from tests.library.apps import Broker, Database
 from tests.library.faulty_upstream import FaultyUpstream
 from tests.library.gateway import Gateway
-from tests.library.page_platform import App
+from tests.library.page_platform import App, make_billing_app
 from tests.library.servers import RabbitMQ
 from tests.library.support import wait_until
 
@@ -53,17 +53,7 @@ def both(
     tmp_path_factory: pytest.TempPathFactory, orders_database: Database, broker_server: Broker
 ) -> Iterator[Two]:
     broker_server.make_queues()
-    directory = tmp_path_factory.mktemp("billing")
-    secrets = directory / "secrets"
-    secrets.mkdir()
-    password = (Path(orders_database.app["SECRETS_DIRECTORY"]) / "database_password").read_text()
-    (secrets / "database_password").write_text(password)
-    (secrets / "rabbitmq_password").write_text(broker_server.passwords["billing-app"])
-    billing = App(
-        "billing_app",
-        directory / "app",
-        {**orders_database.app, **broker_server.variables, "SECRETS_DIRECTORY": str(secrets)},
-    )
+    billing = make_billing_app(tmp_path_factory.mktemp("billing") / "app", orders_database, broker_server)
     address = f"http://127.0.0.1:{billing.port}"
     with ExitStack() as started:
         started.callback(billing.stop)
@@ -193,7 +183,7 @@ def test_a_billing_app_that_hangs_is_not_waited_for_long(
         began = time.monotonic()
         for key in "abcde":
             assert gateway.post_order(orders[0], key).status == 200
-        # Each alone waits for 3 s.
+        # Without the pause each of them would wait for 3 s.
         assert time.monotonic() - began < 10
         assert "compared at this gateway alone: billing-app gave no answer within 3 s" in gateway.output
     finally:

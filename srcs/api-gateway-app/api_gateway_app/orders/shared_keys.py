@@ -14,8 +14,8 @@ from api_gateway_app.metrics import KEYS_DECIDED_ALONE
 from platform_common.request_context import REQUEST_ID_HEADER, request_id_var
 
 ANSWER_SECONDS: Final = 3.0
-# After no answer has come for so long, nobody else waits for one for so long: an order without a key needs
-# the threads. Meanwhile the proxy finds out, and leaves a billing-app out that is not ready.
+# After an answer that did not come, nobody asks: whoever waits holds a thread that other orders need. In
+# that time the proxy leaves out a billing-app that is not ready.
 PAUSE_SECONDS: Final = 3.0
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class SharedKeys:
         """
         try:
             if time.monotonic() < self._paused_until:
-                raise TimeoutError("it did not answer a moment ago")
+                raise TimeoutError("billing-app did not answer a moment ago")
             return self._ask(key, content)
         except (OSError, HTTPException, ValueError, KeyError) as error:
             KEYS_DECIDED_ALONE.inc()

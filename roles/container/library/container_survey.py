@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -39,6 +40,11 @@ options:
     default: []
     type: list
     elements: path
+  services:
+    description: Whose containers are asked; those of all services where there is none.
+    default: []
+    type: list
+    elements: str
 """
 
 RETURN = """
@@ -132,10 +138,11 @@ def volumes_in_use(container: dict[str, Any]) -> list[str]:
     return [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
 
 
-def engine_survey(patience: float = ANSWER_SECONDS) -> dict[str, Any]:
+def engine_survey(services: Sequence[str] = (), patience: float = ANSWER_SECONDS) -> dict[str, Any]:
     """Return what the engine has.
 
     Args:
+        services: whose containers are asked; those of all where there is none.
         patience: how long a container may take for its answer, in seconds.
     """
     formats = {
@@ -155,7 +162,12 @@ def engine_survey(patience: float = ANSWER_SECONDS) -> dict[str, Any]:
         containers = json.loads(docker("inspect", *found["ids"])) if found["ids"] else []
         named = {container["Name"][1:]: container for container in containers}
         ours = {name: item for name, item in named.items() if SERVICE in (item["Config"]["Labels"] or {})}
-        answers = threads.map(lambda item: answer(item, patience), ours.values())
+
+        def told(item: dict[str, Any]) -> Any:
+            asked = not services or item["Config"]["Labels"][SERVICE] in services
+            return answer(item, patience) if asked else None
+
+        answers = threads.map(told, ours.values())
         root, swarm = map(json.loads, found["info"])
         return {
             "images": dict(line.rsplit(" ", 1) for line in found["images"] if "<none>" not in line),
@@ -164,8 +176,8 @@ def engine_survey(patience: float = ANSWER_SECONDS) -> dict[str, Any]:
             "free_mib": free_mib(root),
             "swarm": swarm_survey(swarm),
             "containers": {
-                name: {**summary(item), "answer": told}
-                for (name, item), told in zip(ours.items(), answers, strict=True)
+                name: {**summary(item), "answer": said}
+                for (name, item), said in zip(ours.items(), answers, strict=True)
             },
             "foreign": {name: volumes_in_use(item) for name, item in named.items() if name not in ours},
         }
@@ -250,6 +262,7 @@ def main() -> None:
         argument_spec={
             "paths": {"type": "list", "elements": "path", "required": True},
             "texts": {"type": "list", "elements": "path", "default": []},
+            "services": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -271,7 +284,7 @@ def main() -> None:
             raise RuntimeError("it is not installed")
         if importlib.util.find_spec("requests") is None:
             raise RuntimeError("python3-requests, which Ansible's modules need, is not installed")
-        survey.update(engine_survey(ANSWER_SECONDS * survey["slowness"]))
+        survey.update(engine_survey(module.params["services"], ANSWER_SECONDS * survey["slowness"]))
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         survey["engine"] = str(error)
     module.exit_json(changed=False, ansible_facts=facts(module), survey=survey)

@@ -123,23 +123,25 @@ def test_containers_of_services_are_told_from_others_which_are_told_with_what_th
 
 
 @pytest.mark.parametrize(
-    ("status", "printed", "answer"),
+    ("status", "services", "printed", "answer"),
     [
-        ("running", '{"a": 1}', {"a": 1}),
-        ("running", "no JSON", None),
-        ("running", None, None),
-        ("paused", '{"a": 1}', None),
-        ("exited", '{"a": 1}', None),
+        ("running", (), '{"a": 1}', {"a": 1}),
+        ("running", ("app",), '{"a": 1}', {"a": 1}),
+        ("running", ("another",), '{"a": 1}', None),
+        ("running", (), "no JSON", None),
+        ("running", (), None, None),
+        ("paused", (), '{"a": 1}', None),
+        ("exited", (), '{"a": 1}', None),
     ],
 )
 def test_a_container_that_runs_is_asked_its_question(
-    docker: Path, status: str, printed: str | None, answer: Any
+    docker: Path, status: str, services: tuple[str, ...], printed: str | None, answer: Any
 ) -> None:
     labels = {"play-with-containers.service": "app", "play-with-containers.question": '["describe"]'}
     put(docker, container("app", status, labels))
     if printed is not None:
         (docker / "exec-id-of-app").write_text(printed)
-    assert survey.engine_survey()["containers"]["app"]["answer"] == answer
+    assert survey.engine_survey(services)["containers"]["app"]["answer"] == answer
 
 
 def test_a_question_that_is_not_answered_in_time_has_no_answer(docker: Path) -> None:

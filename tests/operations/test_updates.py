@@ -16,6 +16,12 @@ pytestmark = pytest.mark.timeout(3600)
 
 SERVICE = "inventory-app"
 WSGI = "inventory-app/inventory_app/wsgi.py"
+FAILS_IN_ITS_PLACE = """
+import socket
+
+if not socket.gethostname().endswith("-candidate"):
+    raise RuntimeError("broken on purpose")
+"""
 MIGRATION = '''"""A column more."""
 
 import sqlalchemy as sa
@@ -89,7 +95,7 @@ def test_a_broken_image_never_replaces_the_one_that_serves(
     operator: Operator, node: Node, load: Load, sources: Path, how: str, reason: str
 ) -> None:
     if how == "crashes":
-        append(sources, "inventory-app/inventory_app/__init__.py", 'raise RuntimeError("broken on purpose")')
+        append(sources, WSGI, 'raise RuntimeError("broken on purpose")')
     elif how == "sick":
         append(
             sources,
@@ -110,6 +116,19 @@ def test_a_broken_image_never_replaces_the_one_that_serves(
     assert id_of(node, SERVICE) == before
     assert leftovers(node) == []
     wait_until(lambda: load.total > 20, "requests went on")
+    assert load.failed == {}
+
+
+def test_the_old_container_is_put_back_where_the_new_one_fails_in_its_place(
+    operator: Operator, node: Node, load: Load, sources: Path
+) -> None:
+    append(sources, WSGI, FAILS_IN_ITS_PLACE)
+    before = id_of(node, SERVICE)
+    result = operator.attempt("site.yml", container_build_root=str(sources), operate_service=SERVICE)
+    assert result.code != 0
+    assert "failed and the old one was put back" in result.text
+    assert id_of(node, SERVICE) == before
+    assert leftovers(node) == []
     assert load.failed == {}
 
 

@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
+# Where the environment forbids it, each start of Python would compile all of Ansible again.
+unexport PYTHONDONTWRITEBYTECODE
 # What SSH brings from elsewhere may not exist here.
 export LC_ALL := C.UTF-8
 

@@ -16,10 +16,18 @@ EXAMPLE = ROOT / ".env.example"
 Change = Callable[[str, str], Path]
 
 
-@pytest.fixture
-def good(tmp_path: Path) -> Path:
-    path = tmp_path / ".env"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("made") / ".env"
     subprocess.run([ROOT / "scripts/make_env", path], check=True)
+    return path.read_text()
+
+
+@pytest.fixture
+def good(made: str, tmp_path: Path) -> Path:
+    path = tmp_path / ".env"
+    path.write_text(made)
+    path.chmod(0o600)
     return path
 
 

@@ -67,7 +67,7 @@ test: ## all tests: lint, unit tests of the apps, and the whole platform on a fr
 	@scripts/test
 
 .PHONY: test-all
-test-all: ## test, and all the longer tests, one after another, with a table at the end (6 hours) [DEBIAN_MIRROR=URL]
+test-all: ## test, and all the longer tests, one after another, with a table at the end (10 hours) [DEBIAN_MIRROR=URL]
 	@scripts/test all
 
 .PHONY: setup

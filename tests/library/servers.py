@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
 
@@ -33,16 +34,34 @@ class MissingServerError(Exception):
     """A server's program is not installed; the text names the Debian package that has it."""
 
 
-def free_port() -> int:
-    """Return a loopback port that nothing listens on.
+def share_of_ports(worker: int, workers: int) -> list[int]:
+    """Return the ports of one of `workers` processes that test at the same time, in random order.
 
-    It is below the range that the kernel gives to outgoing connections, one of which could take it
-    before the server that it is for.
+    They are below the range that the kernel gives to outgoing connections, one of which could take
+    a port before the server that it is for.
     """
-    for port in random.sample(SERVER_PORTS, len(SERVER_PORTS)):
+    share = list(SERVER_PORTS)[worker::workers]
+    random.shuffle(share)
+    return share
+
+
+_ports: Final = cycle(
+    share_of_ports(
+        int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")),
+        int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+    )
+)
+
+
+def free_port() -> int:
+    """Return a free port that this process was not given recently.
+
+    A server takes its port only seconds later: until then nobody else may be given it.
+    """
+    for port in islice(_ports, len(SERVER_PORTS)):
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind(("", port))
             except OSError:
                 continue
             return port

@@ -162,12 +162,11 @@ def engine_survey(services: Sequence[str] = (), patience: float = ANSWER_SECONDS
         containers = json.loads(docker("inspect", *found["ids"])) if found["ids"] else []
         named = {container["Name"][1:]: container for container in containers}
         ours = {name: item for name, item in named.items() if SERVICE in (item["Config"]["Labels"] or {})}
-
-        def told(item: dict[str, Any]) -> Any:
-            asked = not services or item["Config"]["Labels"][SERVICE] in services
-            return answer(item, patience) if asked else None
-
-        answers = threads.map(told, ours.values())
+        answers = {
+            name: threads.submit(answer, item, patience)
+            for name, item in ours.items()
+            if not services or item["Config"]["Labels"][SERVICE] in services
+        }
         root, swarm = map(json.loads, found["info"])
         return {
             "images": dict(line.rsplit(" ", 1) for line in found["images"] if "<none>" not in line),
@@ -176,8 +175,8 @@ def engine_survey(services: Sequence[str] = (), patience: float = ANSWER_SECONDS
             "free_mib": free_mib(root),
             "swarm": swarm_survey(swarm),
             "containers": {
-                name: {**summary(item), "answer": said}
-                for (name, item), said in zip(ours.items(), answers, strict=True)
+                name: {**summary(item), "answer": answers[name].result() if name in answers else None}
+                for name, item in ours.items()
             },
             "foreign": {name: volumes_in_use(item) for name, item in named.items() if name not in ours},
         }

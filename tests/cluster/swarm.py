@@ -26,6 +26,11 @@ def outside(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
+def others(machine: str) -> tuple[str, ...]:
+    """All machines but this one."""
+    return tuple(name for name in MACHINES if name != machine)
+
+
 def address(machine: str) -> str:
     """Where a machine's gateway is published now.
 

@@ -8,10 +8,10 @@ import uuid
 from pathlib import Path
 
 import pytest
+from tests.cluster.losses import ADDRESSES
 from tests.cluster.ordering import Ordering
 from tests.cluster.read_load import ReadLoad
 from tests.cluster.swarm import DATABASES, MACHINES, NETWORK, STORE, Swarm, next_gateway, outside
-from tests.cluster.test_losses import ADDRESSES
 from tests.library.support import wait_until
 from tests.operations.operator import Operator, append, copy_of_sources
 

@@ -9,55 +9,22 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from tests.cluster.losses import LOST_SECONDS, bring_back, lose
 from tests.cluster.ordering import Ordering
-from tests.cluster.swarm import BROKER, DATABASES, MACHINES, NETWORK, STORE, Swarm, outside
+from tests.cluster.swarm import MACHINES, Swarm, others
 from tests.library.support import wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
-# A lost primary is one for 20 s more.
-LOST_SECONDS = 35
-ADDRESSES = {machine: f"10.205.0.{number}" for number, machine in enumerate(MACHINES, start=11)}
-
-
 IN_TURN = list(product(MACHINES, ["killed", "frozen", "cut off", "restarted"]))
 # `make test-cluster LOSSES=17` loses 17 more machines.
 AT_RANDOM = random.choices(IN_TURN, k=int(os.environ.get("LOSSES") or 0))  # noqa: S311
-# What docs/swarm.md says of maintenance.
-EMPTY = {
-    "before": "docker stop {containers} && docker node update --availability drain {machine}",
-    # What the network has not reached yet is started later (roles/swarm).
-    "after": "docker node update --availability active {machine} && (docker start {containers} || true)",
-}
-
-
-def empty(machine: str, when: str) -> None:
-    command = EMPTY[when].format(machine=machine, containers=" ".join((*DATABASES, BROKER, STORE)))
-    outside("exec", machine, "sh", "-c", command)
-
-
-def lose(machine: str, how: str) -> None:
-    if how == "emptied":
-        empty(machine, "before")
-    elif how == "cut off":
-        outside("network", "disconnect", NETWORK, machine)
-    else:
-        outside({"killed": "kill", "frozen": "pause", "restarted": "stop"}[how], machine)
-
-
-def bring_back(machine: str, how: str) -> None:
-    if how == "emptied":
-        empty(machine, "after")
-    elif how == "cut off":
-        outside("network", "connect", "--ip", ADDRESSES[machine], NETWORK, machine)
-    else:
-        outside({"frozen": "unpause"}.get(how, "start"), machine)
 
 
 @pytest.mark.parametrize(("machine", "how"), [*IN_TURN, (MACHINES[1], "emptied"), *AT_RANDOM])
 def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: str, how: str) -> None:
     swarm.wait_until_well(120)
-    other = next(name for name in MACHINES if name != machine)
+    other = others(machine)[0]
     with Ordering(swarm, tmp_path, f"{how} {machine[-1]}") as ordering:
         try:
             lose(machine, how)

@@ -172,10 +172,12 @@ def _alarm(command: str, alarming: str, variable: str, platform: Platform) -> It
 
 
 @contextmanager
-def _disk_full(name: str, volume: str, spare_mib: int, platform: Platform) -> Iterator[None]:
-    """The container's volume is moved to a small file system in memory, filled up, and moved back.
+def small_volume(name: str, volume: str, spare_mib: int, platform: Platform) -> Iterator[str]:
+    """Move the container's volume to a small file system in memory, and back at the end.
 
     What is in memory does not outlive the node, so this one and a restart of the node never meet.
+
+    Yields: where that file system is.
     """
     real = platform.run(f"docker volume inspect --format '{{{{.Mountpoint}}}}' {volume}")
     small = f"/run/small-{volume}"
@@ -192,18 +194,29 @@ def _disk_full(name: str, volume: str, spare_mib: int, platform: Platform) -> It
             f"{name} is healthy on its small volume",
             seconds=120,
         )
-        try:
-            # dd ends with an error when nothing is left, which is what it is for.
-            platform.run(f"! dd if=/dev/zero of={small}/filler bs=4k 2> /dev/null")
-            yield
-        finally:
-            platform.run(f"rm -f {small}/filler")
+        yield small
     finally:
         platform.run(
             f"set -e; docker stop {name}; if mountpoint -q {real}; then umount {real}; "
             f"find {real} -mindepth 1 -delete; cp -a {small}/. {real}/; fi; "
             f"if mountpoint -q {small}; then umount {small}; fi; docker start {name}"
         )
+
+
+@contextmanager
+def full(directory: str, platform: Platform) -> Iterator[None]:
+    """The file system of a directory has no room left."""
+    try:
+        platform.run(f"dd if=/dev/zero of={directory}/filler bs=4k 2>&1 | grep --quiet 'No space left'")
+        yield
+    finally:
+        platform.run(f"rm -f {directory}/filler")
+
+
+@contextmanager
+def _disk_full(name: str, volume: str, spare_mib: int, platform: Platform) -> Iterator[None]:
+    with small_volume(name, volume, spare_mib, platform) as directory, full(directory, platform):
+        yield
 
 
 @contextmanager

@@ -82,6 +82,10 @@ def listens_for_https(node: Node) -> bool:
             "platform_https_certificate: /nowhere.pem cannot be read",
         ),
         ({"platform_https_key": "/nowhere.pem"}, "set both, or none"),
+        (
+            {"platform_shared_address": "192.0.2.100/24"},
+            "platform_shared_address is for the machines of a Swarm",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_right_is_refused_and_the_gateway_goes_on(

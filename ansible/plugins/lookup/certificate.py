@@ -90,4 +90,5 @@ class LookupModule(LookupBase):
         try:
             return [read_certificate(*terms)]
         except CertificateError as error:
-            raise AnsibleError(str(error)) from error
+            # What it was caused by is a part of the sentence.
+            raise AnsibleError(str(error)) from None

@@ -46,7 +46,9 @@ class CallbackModule(CallbackBase):
                 f"ANSIBLE_CONFIG={ROOT / 'ansible.cfg'}."
             )
 
-        unknown = sorted({*context.CLIARGS["tags"], *context.CLIARGS["skip_tags"]} - TAGS)
+        # The program `ansible` has no tags.
+        named = {*context.CLIARGS.get("tags", ()), *context.CLIARGS.get("skip_tags", ())}
+        unknown = sorted(named - TAGS)
         if unknown:
             self._refuse(
                 f"There is no tag {', '.join(unknown)}. The phases of site.yml are {', '.join(PHASES)}; "

@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.losses import ADDRESSES
 from tests.cluster.ordering import Ordering
 from tests.cluster.read_load import ReadLoad
-from tests.cluster.swarm import DATABASES, MACHINES, NETWORK, STORE, Swarm, next_gateway, outside
+from tests.cluster.swarm import DATABASES, MACHINES, NETWORK, STORE, Swarm, next_gateway, others, outside
 from tests.library.support import wait_until
 from tests.operations.operator import Operator, append, copy_of_sources
 
@@ -47,7 +47,7 @@ def test_the_store_asks_for_a_password(swarm: Swarm) -> None:
 def test_a_primary_that_is_killed_is_replaced_and_follows_the_new_one(swarm: Swarm, tmp_path: Path) -> None:
     swarm.wait_until_well(120)
     old = swarm.primary("billing-database")
-    other = next(machine for machine in MACHINES if machine != old)
+    other = others(old)[0]
     with Ordering(swarm, tmp_path, "primary killed") as ordering:
         swarm.run("docker kill billing-database", old)
         wait_until(
@@ -58,6 +58,25 @@ def test_a_primary_that_is_killed_is_replaced_and_follows_the_new_one(swarm: Swa
         before = ordering.stored(other)
         wait_until(lambda: ordering.stored(other) > before, "orders are stored again", REFUSED_SECONDS)
         swarm.run("docker start billing-database", old)
+        swarm.wait_until_well(120)
+    print(dict(ordering.count()))
+
+
+def test_a_primary_that_crashes_gives_its_role_away(swarm: Swarm, tmp_path: Path) -> None:
+    """Where the cause stays, as on a full disk, it would crash again and again and keep its role."""
+    swarm.wait_until_well(120)
+    old = swarm.primary("billing-database")
+    other = others(old)[0]
+    data = swarm.run(swarm.psql("SHOW data_directory"), old)
+    with Ordering(swarm, tmp_path, "primary crashes") as ordering:
+        swarm.run(f"docker exec billing-database sh -c 'kill -9 $(head -1 {data}/postmaster.pid)'", old)
+        wait_until(
+            lambda: swarm.primary("billing-database", other) not in ("", old),
+            "there is another primary",
+            REFUSED_SECONDS,
+        )
+        before = ordering.stored(other)
+        wait_until(lambda: ordering.stored(other) > before, "orders are stored again", REFUSED_SECONDS)
         swarm.wait_until_well(120)
     print(dict(ordering.count()))
 
@@ -83,7 +102,7 @@ def test_reads_are_refused_for_a_short_time_when_the_primary_is_lost(swarm: Swar
 def test_a_primary_that_is_cut_off_takes_no_more_writes(swarm: Swarm) -> None:
     swarm.wait_until_well(120)
     old = swarm.primary("billing-database")
-    other = next(machine for machine in MACHINES if machine != old)
+    other = others(old)[0]
     order = str(uuid.uuid4())
     row = f"INSERT INTO orders (order_id, user_id, number_of_items) VALUES ('{order}', 'cut-off', 1)"  # noqa: S608
     outside("network", "disconnect", NETWORK, old)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import uuid
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +22,14 @@ from tests.cluster.swarm import (
     Swarm,
     address,
     next_gateway,
+    others,
 )
 from tests.cluster.test_updates import image
 from tests.library.api import Api
-from tests.library.settings import Secrets
+from tests.library.settings import ROOT, Secrets
 from tests.library.support import wait_until
 from tests.node.node import Node
-from tests.operations.operator import Operator, append, copy_of_sources
+from tests.operations.operator import INVENTORY, Operator, append, copy_of_sources
 from tests.operations.test_passwords import accounts_let_in, is_password
 
 pytestmark = pytest.mark.timeout(1800)
@@ -70,6 +73,31 @@ def test_the_logs_are_those_of_all_tasks(operator: Operator) -> None:
     ]
     answer = operator.run("ansible/logs.yml", answer_only=True, operate_service=APP, operate_tail=500)
     assert [request_id for request_id in asked if request_id not in answer.output] == []
+
+
+def test_new_lines_of_the_tasks_of_all_machines_are_shown(swarm: Swarm, tmp_path: Path) -> None:
+    shown = tmp_path / "lines"
+    with shown.open("w") as lines:
+        process = subprocess.Popen(
+            [ROOT / "scripts/follow_logs"],
+            env=os.environ | {"SERVICE": APP, "TAIL": "0", "ANSIBLE_INVENTORY": INVENTORY},
+            stdin=subprocess.DEVNULL,
+            stdout=lines,
+            stderr=subprocess.STDOUT,
+        )
+
+    def all_have_told() -> bool:
+        for machine in MACHINES:
+            Api(address(machine)).get("/api/movies?limit=1")
+        return all(f"@{machine} " in shown.read_text() for machine in MACHINES)
+
+    try:
+        wait_until(all_have_told, "a task of each machine has logged a request", 60, explain=shown.read_text)
+    finally:
+        process.kill()
+        process.wait()
+        # Docker does not end a command of `docker exec` with the one who waits for it.
+        swarm.run(f"pkill --full '[d]ocker service logs --follow --tail 0 {APP}' || true")
 
 
 def test_an_app_is_scaled_and_stays_so(swarm: Swarm, operator: Operator) -> None:
@@ -138,6 +166,19 @@ def test_every_password_is_changed_and_no_order_lost(
     assert set(accounts_let_in(node, env).values()) == {True}
 
 
+def test_new_debian_packages_reach_all_machines(swarm: Swarm, operator: Operator) -> None:
+    """How they replace the old ones, under load, is what the tests of a new version show."""
+    swarm.wait_until_well(120)
+    containers = [(name, machine) for name in CONTAINERS for machine in MACHINES]
+    images = {service: image(swarm, service) for service in swarm.services()}
+    made = {container: swarm.made(*container) for container in containers}
+    operator.run("ansible/update_base.yml")
+    swarm.wait_until_well(120)
+    assert all(image(swarm, service) != old for service, old in images.items())
+    assert all(swarm.made(*container) != moment for container, moment in made.items())
+    assert operator.run("site.yml").changes == []
+
+
 def test_dead_letters_are_listed(operator: Operator) -> None:
     answer = operator.run("ansible/dead_letters.yml", answer_only=True, operate_format="json").output
     assert isinstance(json.loads(answer), list | dict)
@@ -153,7 +194,7 @@ def test_each_machine_makes_a_backup_and_any_of_them_is_restored(
     operator.run("ansible/backup.yml", backup_local_directory=str(copies))
     made = {path.parent.name: path for path in copies.glob("*/*")}
     assert sorted(made) == list(MACHINES)
-    standby = next(machine for machine in MACHINES if machine != swarm.primary("inventory-database"))
+    standby = others(swarm.primary("inventory-database"))[0]
     title = str(uuid.uuid4())
     add_movie(title)
     answered = movies()

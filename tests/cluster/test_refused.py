@@ -43,6 +43,16 @@ def test_the_firewall_of_one_machine_is_refused(operator: Operator) -> None:
     )
 
 
+def test_the_archive_of_one_machine_is_refused(operator: Operator) -> None:
+    operator.refused("site.yml", "not yet for those of a Swarm", postgres_archive=["billing-database"])
+    operator.refused(
+        "ansible/restore.yml",
+        "The databases of a Swarm are not archived",
+        operate_time="2026-11-24 12:00:00+00",
+        confirm="yes",
+    )
+
+
 def test_an_operation_of_one_machine_is_refused(operator: Operator) -> None:
     operator.refused("ansible/stop.yml", "not yet for a Swarm", "docs/swarm.md")
 

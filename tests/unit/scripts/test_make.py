@@ -171,6 +171,38 @@ def test_logs_are_followed_only_where_that_is_asked_for(clone: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variables", "program", "begin"),
+    [
+        ("ansible_connection=docker", "docker", ["exec", "--interactive", "machine", "sh", "-c"]),
+        ("ansible_host=10.0.0.1", "ssh", ["10.0.0.1"]),
+        (
+            "ansible_user=a ansible_port=22 ansible_ssh_private_key_file=~/k ansible_ssh_common_args='-o A'",
+            "ssh",
+            ["-o", "A", "-i", "~/k", "-l", "a", "-p", "22", "machine"],
+        ),
+    ],
+)
+def test_logs_are_followed_on_the_machine_of_the_inventory(
+    clone: Path, tmp_path: Path, variables: str, program: str, begin: list[str]
+) -> None:
+    inventory = tmp_path / "inventory"
+    inventory.write_text(f"[platform]\nmachine {variables}\n")
+    shutil.copy(clone / ".venv" / "bin" / "ansible-playbook", tmp_path / program)
+    done = make(
+        clone,
+        "logs",
+        "SERVICE=rabbitmq",
+        "FOLLOW=1",
+        "TAIL=5",
+        ANSIBLE_INVENTORY=str(inventory),
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+    )
+    arguments = called(done)["arguments"]
+    assert arguments[: len(begin)] == begin
+    assert "--follow --tail 5" in arguments[-1].replace("\\", "")
+
+
+@pytest.mark.parametrize(
     "locale", [{"LC_ALL": "xx_YY.UTF-8"}, {"LC_ALL": "C"}, {"LC_CTYPE": "UTF-8"}, {"LANG": ""}]
 )
 def test_programs_have_a_locale_that_exists(clone: Path, locale: dict[str, str]) -> None:

@@ -17,7 +17,8 @@ from tests.library.programs import attempt
 
 from argument_specs import ROOT
 
-PLAYBOOK = ROOT / ".venv" / "bin" / "ansible-playbook"
+PROGRAMS = ROOT / ".venv" / "bin"
+PLAYBOOK = PROGRAMS / "ansible-playbook"
 # A machine that is not there: whatever is not refused before fails at once.
 INVENTORY = "[platform]\nnowhere ansible_ssh_common_args='-F /nonexistent'\n"
 LOCALES = [{"LC_ALL": "xx_YY.UTF-8"}, {"LC_ALL": "C"}, {"LC_CTYPE": "UTF-8"}, {"LANG": "", "LC_ALL": ""}]
@@ -42,11 +43,13 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def run(*arguments: str | Path, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | Path, program: str = "ansible-playbook", folder: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE", "LC_", "LANG"))
     }
-    return attempt(PLAYBOOK, *arguments, cwd=folder, env=kept | environment)
+    return attempt(PROGRAMS / program, *arguments, cwd=folder, env=kept | environment)
 
 
 def refused(done: subprocess.CompletedProcess[str], *mentions: str) -> None:
@@ -167,6 +170,18 @@ def test_a_tag_that_is_not_there_is_refused(inventory: Path) -> None:
     refused(run("-i", inventory, "ansible/stop.yml", "--tags", "run"), "Nothing was done: no task")
 
 
+def test_a_single_module_has_no_tags_to_check(inventory: Path) -> None:
+    done = run(
+        "-i",
+        inventory,
+        "platform",
+        "--module-name=ansible.builtin.debug",
+        program="ansible",
+        ANSIBLE_LOAD_CALLBACK_PLUGINS="1",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_playbook_works_from_another_folder(inventory: Path) -> None:
     """It finds its plugins and roles, and gets as far as the machine."""
     assert "UNREACHABLE" in run("-i", inventory, "stop.yml", folder=ROOT / "ansible").stdout
@@ -180,7 +195,7 @@ def test_another_configuration_is_refused_with_the_way_to_the_right_one(tmp_path
 
 @pytest.mark.parametrize("program", ["ansible-playbook", "ansible", "ansible-lint", "molecule", "pytest"])
 def test_each_program_of_the_environment_starts_in_that_way(program: str) -> None:
-    assert (PLAYBOOK.parent / program).read_text().startswith(start_programs.HEADER)
+    assert (PROGRAMS / program).read_text().startswith(start_programs.HEADER)
 
 
 def test_a_playbook_runs_in_a_locale_that_does_not_exist() -> None:

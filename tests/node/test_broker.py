@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -312,3 +313,17 @@ def test_guest_is_gone_from_the_brokers_own_machine_too(node: Node) -> None:
 def test_the_consumer_consumes(node: Node) -> None:
     consumers = node.run("docker exec rabbitmq rabbitmqctl -q list_queues name consumers --formatter json")
     assert {queue["name"]: queue["consumers"] for queue in json.loads(consumers)}[QUEUE] >= 1
+
+
+@pytest.mark.skipif(
+    DEBIAN != "12", reason="RabbitMQ 3.10 alone shares its register of listeners among brokers"
+)
+def test_the_broker_is_healthy_whatever_its_register_of_listeners_says(node: Node) -> None:
+    code = (
+        "Found = ets:lookup(rabbit_listener, node()), "
+        "mnesia:dirty_delete(rabbit_listener, node()), "
+        'try io:put_chars(os:cmd("healthcheck")) '
+        "after [mnesia:dirty_write(rabbit_listener, Listener) || Listener <- Found] end."
+    )
+    answer = node.run(f"docker exec rabbitmq rabbitmqctl --quiet eval {shlex.quote(code)}")
+    assert "listens, and the queue billing_queue exists" in answer

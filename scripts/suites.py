@@ -79,7 +79,7 @@ ALL: Final = (
     Suite("compose", ("make", "test-compose"), 25, "compose"),
     Suite("kubernetes", ("make", "test-kubernetes"), 10, "kubernetes"),
     Suite("servers", ("make", "test-servers"), 45, "servers"),
-    Suite("cluster", ("make", "test-cluster"), 110, "cluster"),
+    Suite("cluster", ("make", "test-cluster"), 150, "cluster"),
     Suite("bundle", ("make", "test-bundle"), 15, "bundle"),
     Suite("trixie", ("make", "test-trixie"), 45, "trixie"),
     Suite("operations", ("make", "test-operations"), 80, "operations"),

@@ -168,18 +168,20 @@ class Swarm:
         answer = requests.get(f"{address(machine)}/health/ready", timeout=5).json()
         return int(answer["dependencies"]["order-store"]["depth"])
 
-    def queued(self) -> int:
-        """How many orders wait in the queue. (The management page may have no number after a cut.)"""
-        command = f"docker exec {BROKER} rabbitmqctl --quiet --formatter json list_queues name messages"
-        queues = {queue["name"]: queue["messages"] for queue in json.loads(self.run(command))}
-        return int(queues["billing_queue"])
+    def of_queue(self, what: str) -> str:
+        """Ask for what the brokers say of the queue. (The management page may have no number after a cut.)"""
+        command = f"docker exec {BROKER} rabbitmqctl --quiet --formatter json list_queues name {what}"
+        queues = {queue["name"]: queue[what] for queue in json.loads(self.run(command))}
+        return str(queues["billing_queue"])
 
     def wait_until_stored(self, seconds: float) -> None:
         """Wait until no order is on the way any more."""
 
         def on_the_way() -> str:
             # A machine that comes back may yet have its tasks started anew.
-            return self.unwell() or _told(lambda: f"{self.kept()} kept, {self.queued()} in the queue")
+            return self.unwell() or _told(
+                lambda: f"{self.kept()} kept, {self.of_queue('messages')} in the queue"
+            )
 
         readings: list[str] = []
 

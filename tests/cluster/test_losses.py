@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.losses import LOST_SECONDS, bring_back, lose
 from tests.cluster.ordering import Ordering
-from tests.cluster.swarm import MACHINES, Swarm, others
+from tests.cluster.swarm import BROKER, MACHINES, Swarm, others
 from tests.library.support import wait_until
 
 pytestmark = pytest.mark.timeout(900)
@@ -21,9 +21,15 @@ IN_TURN = list(product(MACHINES, ["killed", "frozen", "cut off", "restarted"]))
 AT_RANDOM = random.choices(IN_TURN, k=int(os.environ.get("LOSSES") or 0))  # noqa: S311
 
 
-@pytest.mark.parametrize(("machine", "how"), [*IN_TURN, (MACHINES[1], "emptied"), *AT_RANDOM])
+# The broker that decides for the queue, wherever it is.
+LEADERS = product(["the leader's"], ["killed", "cut off"])
+
+
+@pytest.mark.parametrize(("machine", "how"), [*IN_TURN, *LEADERS, (MACHINES[1], "emptied"), *AT_RANDOM])
 def test_a_lost_machine_loses_no_order(swarm: Swarm, tmp_path: Path, machine: str, how: str) -> None:
     swarm.wait_until_well(120)
+    if machine not in MACHINES:
+        machine = swarm.of_queue("leader").removeprefix(f"rabbit@{BROKER}-")
     other = others(machine)[0]
     with Ordering(swarm, tmp_path, f"{how} {machine[-1]}") as ordering:
         try:

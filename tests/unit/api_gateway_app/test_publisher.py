@@ -56,18 +56,27 @@ def test_an_order_that_no_queue_takes_is_not_confirmed(
     assert publisher.deliver(MESSAGE) is Outcome.CONFIRMED
 
 
-def test_an_order_that_a_full_queue_refuses_is_not_confirmed(
-    start_publisher: StartPublisher, topology: Broker
+def test_what_the_broker_refuses_is_not_confirmed_and_asked_for_on_new_channels(
+    start_publisher: StartPublisher, topology: Broker, rabbitmq: RabbitMQ
 ) -> None:
+    def channels() -> str:
+        return rabbitmq.control("--quiet", "list_channels", "pid")
+
     topology.make_queues(**{"x-max-length": 1})
     try:
         publisher = start_publisher()
-        outcomes = [publisher.deliver(MESSAGE) for _ in range(20)]
+        wait_until(lambda: publisher.deliver(MESSAGE) is Outcome.REFUSED, "a full queue refuses an order")
+        refused_on = channels()
+        # Nobody waits for an answer that is known.
+        assert publisher.state is State.SUSPECT
+        assert publisher.deliver(MESSAGE) is Outcome.NOT_SENT
+        wait_until(lambda: channels() not in {"", refused_on}, "another channel is tried")
+        assert publisher.state is State.SUSPECT
+        topology.take()
+        wait_until(lambda: publisher.state is State.READY, "the queue takes orders again")
     finally:
         topology.make_queues()
-    assert outcomes[0] is Outcome.CONFIRMED
-    assert outcomes[-1] is Outcome.REFUSED
-    assert publisher.state is State.READY
+    assert publisher.deliver(MESSAGE) is Outcome.CONFIRMED
 
 
 def test_a_missing_exchange_is_waited_for(start_publisher: StartPublisher, topology: Broker) -> None:

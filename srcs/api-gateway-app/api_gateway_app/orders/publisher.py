@@ -3,10 +3,14 @@
 pika is not thread-safe, so only the thread called "publisher" touches the connection. HTTP threads
 put a message into the outbox and wait for its own confirm. The first confirm that does not come in
 time makes the broker suspect: everybody who waits is released at once (and stores the order), and
-nobody waits again until a late confirm, or that of a probe, shows that the broker answers.
+nobody waits again until a late confirm, or that of a probe, shows that the broker takes orders. An
+order that the broker refuses makes it suspect, too.
 
-The probe is the very order that missed its confirm, published once more on a new channel: it has
+The probe is the very order that was not confirmed, published once more on a new channel: it has
 been stored by then (or refused, where orders are not kept), and an order that arrives twice is stored once.
+The new channel matters: where the leader of the queue was lost with its machine, RabbitMQ 3.10 goes on
+refusing all orders of a channel that asked for the leader before it was known to be lost
+(https://github.com/rabbitmq/rabbitmq-server/pull/9241).
 
 See https://www.rabbitmq.com/docs/confirms and https://www.rabbitmq.com/docs/connection-blocked.
 """
@@ -45,7 +49,7 @@ class State(enum.Enum):
     BLOCKED = "blocked"
     """The broker is short of memory or disk and reads nothing from us (connection.blocked)."""
     SUSPECT = "suspect"
-    """The broker is connected but does not confirm in time."""
+    """The broker is connected but does not confirm in time, or refuses orders."""
 
 
 class Publisher:
@@ -137,14 +141,18 @@ class Publisher:
         with self._lock:
             # They stay in flight: a late confirm ends the suspicion.
             waiting = [*self._outbox, *self._in_flight.values()]
-            if self._state is State.READY:
-                self._state, self._reason = State.SUSPECT, "no confirm in time"
-                self._unconfirmed = message
-                _logger.warning("The broker does not confirm: orders are stored until it does")
-                if self._connection is not None:
-                    self._connection.ioloop.add_callback_threadsafe(self._probe_later)
+            self._begin_to_suspect(message, "no confirm in time")
         for delivery in waiting:
             delivery.finish(Outcome.UNCONFIRMED)
+
+    def _begin_to_suspect(self, message: OrderMessage, reason: str) -> None:
+        """Let nobody publish until `message` was confirmed as the probe; the caller holds the lock."""
+        if self._state is State.READY:
+            self._state, self._reason = State.SUSPECT, reason
+            self._unconfirmed = message
+            _logger.warning("The broker does not confirm (%s): orders are stored until it does", reason)
+            if self._connection is not None:
+                self._connection.ioloop.add_callback_threadsafe(self._probe_later)
 
     def _put_into_outbox(self, delivery: Delivery) -> None:
         """Have `delivery` published by the publisher's thread; the caller holds the lock."""
@@ -244,6 +252,7 @@ class Publisher:
         """Publish on `channel` from now on; on one that replaces another, the probe comes first."""
         self._channel_is_opening = False
         self._backoff.reset()
+        lost: list[Delivery] = []
         with self._lock:
             if self._state in {State.READY, State.BLOCKED}:
                 # The old channel's late confirm came first.
@@ -251,6 +260,7 @@ class Publisher:
             else:
                 superfluous, self._channel = self._channel, channel
                 self._last_tag = 0
+                lost = list(self._in_flight.values())
                 self._in_flight.clear()
                 if self._unconfirmed is None:
                     self._state = State.READY
@@ -258,6 +268,8 @@ class Publisher:
                     self._state, self._reason = State.SUSPECT, "no confirm yet"
                     self._put_into_outbox(Delivery(self._unconfirmed))
             state = self._state
+        for delivery in lost:
+            delivery.finish(Outcome.UNCONFIRMED)
         if superfluous is not None and superfluous.is_open:
             superfluous.close()
         if state is State.SUSPECT:
@@ -342,10 +354,13 @@ class Publisher:
             # The dictionary is in the order of the tags.
             tags = [each for each in self._in_flight if each <= tag] if multiple else [tag]
             settled = [delivery for each in tags if (delivery := self._in_flight.pop(each, None))]
-            self._unconfirmed = None
-            if self._state is State.SUSPECT:
-                self._state = State.READY
-                _logger.info("The broker confirms")
+            if is_ack:
+                self._unconfirmed = None
+                if self._state is State.SUSPECT:
+                    self._state = State.READY
+                    _logger.info("The broker confirms")
+            elif settled:
+                self._begin_to_suspect(settled[-1].message, "it refuses them")
         for delivery in settled:
             if not is_ack:
                 delivery.finish(Outcome.REFUSED)

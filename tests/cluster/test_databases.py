@@ -44,19 +44,24 @@ def test_the_store_asks_for_a_password(swarm: Swarm) -> None:
         assert "user name is empty" in refused.value.stderr
 
 
+def wait_until_taken_over(swarm: Swarm, ordering: Ordering, old: str) -> None:
+    """Wait until another machine than the old one has the primary of billing-database, and stores orders."""
+    other = others(old)[0]
+    wait_until(
+        lambda: swarm.primary("billing-database", other) not in ("", old),
+        "there is another primary",
+        REFUSED_SECONDS,
+    )
+    before = ordering.stored(other)
+    wait_until(lambda: ordering.stored(other) > before, "orders are stored again", REFUSED_SECONDS)
+
+
 def test_a_primary_that_is_killed_is_replaced_and_follows_the_new_one(swarm: Swarm, tmp_path: Path) -> None:
     swarm.wait_until_well(120)
     old = swarm.primary("billing-database")
-    other = others(old)[0]
     with Ordering(swarm, tmp_path, "primary killed") as ordering:
         swarm.run("docker kill billing-database", old)
-        wait_until(
-            lambda: swarm.primary("billing-database", other) not in ("", old),
-            "there is another primary",
-            REFUSED_SECONDS,
-        )
-        before = ordering.stored(other)
-        wait_until(lambda: ordering.stored(other) > before, "orders are stored again", REFUSED_SECONDS)
+        wait_until_taken_over(swarm, ordering, old)
         swarm.run("docker start billing-database", old)
         swarm.wait_until_well(120)
     print(dict(ordering.count()))
@@ -66,17 +71,10 @@ def test_a_primary_that_crashes_gives_its_role_away(swarm: Swarm, tmp_path: Path
     """Where the cause stays, as on a full disk, it would crash again and again and keep its role."""
     swarm.wait_until_well(120)
     old = swarm.primary("billing-database")
-    other = others(old)[0]
     data = swarm.run(swarm.psql("SHOW data_directory"), old)
     with Ordering(swarm, tmp_path, "primary crashes") as ordering:
         swarm.run(f"docker exec billing-database sh -c 'kill -9 $(head -1 {data}/postmaster.pid)'", old)
-        wait_until(
-            lambda: swarm.primary("billing-database", other) not in ("", old),
-            "there is another primary",
-            REFUSED_SECONDS,
-        )
-        before = ordering.stored(other)
-        wait_until(lambda: ordering.stored(other) > before, "orders are stored again", REFUSED_SECONDS)
+        wait_until_taken_over(swarm, ordering, old)
         swarm.wait_until_well(120)
     print(dict(ordering.count()))
 

@@ -76,6 +76,7 @@ def test_the_logs_are_those_of_all_tasks(operator: Operator) -> None:
 
 
 def test_new_lines_of_all_tasks_are_shown(swarm: Swarm, tmp_path: Path) -> None:
+    swarm.wait_until_well(120)
     shown = tmp_path / "lines"
     with shown.open("w") as lines:
         process = subprocess.Popen(
@@ -89,8 +90,9 @@ def test_new_lines_of_all_tasks_are_shown(swarm: Swarm, tmp_path: Path) -> None:
     def all_have_told() -> bool:
         for machine in MACHINES:
             Api(address(machine)).get("/api/movies?limit=1")
-        text = shown.read_text()
-        return all(f"{APP}.{task}." in text for task in range(1, 1 + sum(swarm.running(APP).values())))
+        lines = shown.read_text().splitlines()
+        tasks = {line.partition("@")[0] for line in lines if line.startswith(f"{APP}.")}
+        return len(tasks) == sum(swarm.running(APP).values())
 
     try:
         wait_until(all_have_told, "each task has logged a request", 60, explain=shown.read_text)

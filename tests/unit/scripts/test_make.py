@@ -173,7 +173,7 @@ def test_logs_are_followed_only_where_that_is_asked_for(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "program", "begin"),
     [
-        ("ansible_connection=docker", "docker", ["exec", "--interactive", "machine", "sh", "-c"]),
+        ("ansible_connection=docker", "docker", ["exec", "machine", "sh", "-c"]),
         ("ansible_host=10.0.0.1", "ssh", ["10.0.0.1"]),
         (
             "ansible_user=a ansible_port=22 ansible_ssh_private_key_file=~/k ansible_ssh_common_args='-o A'",

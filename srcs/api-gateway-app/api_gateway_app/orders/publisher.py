@@ -360,7 +360,7 @@ class Publisher:
                     self._state = State.READY
                     _logger.info("The broker confirms")
             elif settled:
-                self._begin_to_suspect(settled[-1].message, "it refuses them")
+                self._begin_to_suspect(settled[-1].message, "it refuses orders")
         for delivery in settled:
             if not is_ack:
                 delivery.finish(Outcome.REFUSED)

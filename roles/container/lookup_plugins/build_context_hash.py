@@ -63,6 +63,9 @@ def context_hash(root: Path, terms: list[str]) -> str:
 class LookupModule(LookupBase):
     """Entry point for Ansible."""
 
+    # For container_build_context, which brings these files to the machine.
+    files = staticmethod(context_files)
+
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """Returns the hash as a list of one."""
         self.set_options(var_options=variables, direct=kwargs)

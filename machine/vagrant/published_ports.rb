@@ -10,6 +10,9 @@ module PlayWithContainers
 
   # wanted: name of the environment's variable => [port inside, port outside]
   def self.refuse_other_ports(container, wanted)
+    # Vagrant remembers a machine that it could not make, since another program had its port.
+    return unless system("docker", "container", "inspect", container, out: File::NULL, err: File::NULL)
+
     wanted.each do |variable, (inside, outside)|
       published = `docker port #{container} #{inside} 2>/dev/null`[/:(\d+)$/, 1] || bound_port(container, inside)
       next if published.to_i == outside

@@ -17,6 +17,7 @@ module Vagrant; def self.has_plugin?(name) = name == "vagrant-libvirt"; end
 require "json"
 require "{machine}/vagrant/provider"
 require "{machine}/vagrant/virtual_machine"
+require "{machine}/vagrant/published_ports"
 puts JSON.generate({expression})
 """
 
@@ -105,6 +106,16 @@ def test_a_machine_keeps_its_provider(computer: Computer) -> None:
     assert run.returncode == 1
     assert "The machine is a node in a container, and PROVIDER says libvirt." in run.stderr
     assert "PROVIDER=docker vagrant destroy" in run.stderr
+
+
+def test_a_machine_that_vagrant_could_not_make_has_no_ports_to_keep(computer: Computer) -> None:
+    wanted = 'PlayWithContainers.refuse_other_ports("preparing", {"GATEWAY_PORT" => [3000, 3999]})'
+    computer.put("docker", "exit 1")
+    assert computer.ruby(wanted).returncode == 0
+    computer.put("docker", '[ "$1" != port ] || echo 0.0.0.0:3000')
+    refused = computer.ruby(wanted)
+    assert refused.returncode == 1
+    assert "made with port 3000 for 3000, and GATEWAY_PORT says 3999" in refused.stderr
 
 
 @pytest.mark.parametrize(("driver", "emulated"), [("qemu", True), ("kvm", False)])
